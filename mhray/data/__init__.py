@@ -1,0 +1,1 @@
+"""The CIFAR-100-MH data sets: reading, building, loading."""

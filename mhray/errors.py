@@ -1,0 +1,85 @@
+"""Every exception that mhray raises on purpose.
+
+MhrayError
+├── ConfigError              a config, an override or a study file is wrong
+│   └── HeadMismatchError    something names a head that the data lack
+├── DataError                a data set is wrong
+│   ├── DataNotFoundError    a file or directory that a data set needs is missing (FileNotFoundError)
+│   └── DataFormatError      a file is not what the format says (ValueError)
+│       └── UnsafePickleError    a pickle asks for more than plain arrays
+├── StorageError             a directory, database or port cannot be opened or written
+├── StudyConflictError       the journal holds another study under this name, or another sweep runs it
+└── DivergedError            a loss became NaN or infinite
+
+A message has three parts: where, what is wrong, what to write instead.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MhrayError(Exception):
+    """Catch this to catch everything that mhray raises on purpose."""
+
+
+class ConfigError(MhrayError):
+    """A configuration is wrong, and its author can fix it."""
+
+
+class HeadMismatchError(ConfigError):
+    """Something names a head that the data lack."""
+
+
+class DataError(MhrayError):
+    """A data set is wrong."""
+
+
+class DataNotFoundError(DataError, FileNotFoundError):
+    """A file or directory that a data set needs is missing."""
+
+
+class DataFormatError(DataError, ValueError):
+    """A file is not what the format says it should be."""
+
+
+class UnsafePickleError(DataFormatError):
+    """A pickle asks for more than plain arrays; nothing in it was called."""
+
+
+class StorageError(MhrayError):
+    """A directory, a database or a port cannot be opened or written."""
+
+
+class StudyConflictError(MhrayError):
+    """The journal holds another study under this name, or another sweep is running it."""
+
+
+class DivergedError(MhrayError):
+    """A loss became NaN or infinite."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What to say after "unknown ...": the closest known word, then all of them.
+
+    >>> did_you_mean("log_unifrom", ["uniform", "log_uniform"])
+    'did you mean log_uniform? (one of: uniform, log_uniform)'
+    >>> did_you_mean("xyz", ["uniform", "log_uniform"])
+    'one of: uniform, log_uniform'
+    """
+    choices = list(known)
+    listing = f"one of: {', '.join(choices)}"
+    closest = get_close_matches(word, choices, n=1)
+    return f"did you mean {closest[0]}? ({listing})" if closest else listing
+
+
+def no_such_head(where: str, name: str, heads: Iterable[str]) -> HeadMismatchError:
+    """The error for a name that is no head of the data.
+
+    >>> print(no_such_head("model.loss_weights.lft", "lft", ["left", "right"]))
+    model.loss_weights.lft: the data has no such head; did you mean left? (heads: left, right)
+    """
+    known = list(heads)
+    listing = f"heads: {', '.join(known)}"
+    closest = get_close_matches(name, known, n=1)
+    hint = f"did you mean {closest[0]}? ({listing})" if closest else f"write one of the {listing}"
+    return HeadMismatchError(f"{where}: the data has no such head; {hint}")

@@ -1,0 +1,1 @@
+"""One training run: in this process, under Ray Train, recorded in MLflow."""
