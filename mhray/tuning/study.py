@@ -1,0 +1,257 @@
+"""The study file's schema: what one sweep varies, what it judges by and what it may spend.
+
+The form that pydantic can check entry by entry, with every default; :mod:`mhray.tuning.rules` knows
+what entries have to do with each other.
+"""
+
+import re
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Strict, Tag
+
+from mhray.errors import did_you_mean
+from mhray.tuning.schema import MARK, Scalar, Section, has_one_kind, kind_of, written
+from mhray.tuning.space import OverridePath, Space
+
+
+class Maximize(Section):
+    """A metric of which more is better."""
+
+    maximize: str
+
+    @property
+    def metric(self) -> str:
+        """The name under which the metric is logged."""
+        return self.maximize
+
+    @property
+    def mode(self) -> Literal["max"]:
+        """The direction in the words of Ray Tune."""
+        return "max"
+
+
+class Minimize(Section):
+    """A metric of which less is better."""
+
+    minimize: str
+
+    @property
+    def metric(self) -> str:
+        """The name under which the metric is logged."""
+        return self.minimize
+
+    @property
+    def mode(self) -> Literal["min"]:
+        """The direction in the words of Ray Tune."""
+        return "min"
+
+
+class Tpe(Section):
+    """The tree-structured Parzen estimator, Watanabe 2023 (arXiv 2304.11127).
+
+    Attributes:
+        startup_trials: random trials before the first that is estimated.
+    """
+
+    startup_trials: Annotated[int, Field(ge=0)] = 10
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Random(Section):
+    """Independent random draws."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class TpeSampler(Section):
+    """The next trial is estimated from the finished ones."""
+
+    tpe: Tpe
+
+
+class RandomSampler(Section):
+    """The next trial depends on no other."""
+
+    random: Random
+
+
+class Asha(Section):
+    """Asynchronous successive halving, Li et al. 2020 (arXiv 1810.05934).
+
+    Attributes:
+        grace_epochs: epochs that every trial gets.
+        keep_one_in: at each rung, one trial in so many goes on.
+    """
+
+    grace_epochs: Annotated[int, Field(ge=1)] = 1
+    keep_one_in: Annotated[int, Field(ge=2)] = 3
+
+
+class AshaScheduler(Section):
+    """Trials behind their peers are stopped."""
+
+    asha: Asha
+
+
+class Budget(Section):
+    """Where the sweep ends, at whichever limit comes first.
+
+    Attributes:
+        trials: complete, stopped early, or failed after all retries.
+        hours: wall-clock time over all starts of the study; null is no limit.
+    """
+
+    trials: Annotated[int, Field(ge=1)] = 24
+    hours: Annotated[float, Field(gt=0)] | None = None
+
+
+def _is_whole_above_one(gpus: float) -> float:
+    if gpus > 1 and not gpus.is_integer():
+        raise ValueError(
+            f"should be whole above 1, not {gpus}; write {int(gpus)} or {int(gpus) + 1}"
+        )
+    return gpus
+
+
+class PerWorker(Section):
+    """What Ray sets aside for one training process.
+
+    Attributes:
+        cpus: cores.
+        gpus: GPUs; a fraction shares one GPU between trials.
+    """
+
+    cpus: Annotated[float, Field(gt=0)] = 1.0
+    gpus: Annotated[float, Field(ge=0), AfterValidator(_is_whole_above_one)] = 0.0
+
+
+def _auto_or_count(raw: Any) -> str:
+    return f"{MARK}auto" if isinstance(raw, str) else f"{MARK}count"
+
+
+def _is_auto(raw: Any) -> Any:
+    if raw != "auto":
+        raise ValueError(f"should be auto or a whole number, not {written(raw)}")
+    return raw
+
+
+Parallel: TypeAlias = Annotated[
+    Annotated[Literal["auto"], BeforeValidator(_is_auto), Tag(f"{MARK}auto")]
+    | Annotated[int, Field(ge=1), Tag(f"{MARK}count")],
+    Discriminator(_auto_or_count),
+]
+
+
+class Resources(Section):
+    """What part of the machines the sweep takes.
+
+    Attributes:
+        parallel_trials: trials that run at the same time; auto: as many as fit.
+        workers_per_trial: Ray Train processes that train one model.
+        retries: further starts of a trial whose process died.
+    """
+
+    parallel_trials: Parallel = "auto"
+    workers_per_trial: Annotated[int, Field(ge=1)] = 1
+    per_worker: PerWorker = PerWorker()
+    retries: Annotated[int, Field(ge=0)] = 2
+
+
+def _is_no_folder(uri: str) -> str:
+    if uri.startswith("file:") or ("/" in uri and "://" not in uri):
+        raise ValueError(
+            f"is a directory, {written(uri)}, which MLflow no longer takes; "
+            "write sqlite:///mlflow.db or the http:// address of a server"
+        )
+    return uri
+
+
+class Mlflow(Section):
+    """Where the sweep is recorded.
+
+    Attributes:
+        tracking_uri: a database or a server.
+        register_best_as: the registered model that the best trial becomes; null: none.
+    """
+
+    tracking_uri: Annotated[str, Field(min_length=1), AfterValidator(_is_no_folder)] = (
+        "sqlite:///mlflow.db"
+    )
+    register_best_as: Annotated[str, Field(min_length=1)] | None = None
+
+
+def _is_plain(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
+        raise ValueError(
+            f"should be a plain file name, not {written(name)}; "
+            "write letters, digits, _, - and dots, but no dot first"
+        )
+    return name
+
+
+def _is_journal(where: str) -> str:
+    if where == "auto" or "://" in where or re.match("journal-file:.", where):
+        return where
+    hint = did_you_mean(where, ["auto", "sqlite:///FILE", "postgresql://...", "journal-file:PATH"])
+    raise ValueError(f"should say where the journal is, not {written(where)}; {hint}")
+
+
+def _is_null(raw: Any) -> None:
+    if raw is not None:
+        raise ValueError("is not supported yet; write null or leave the key out")
+
+
+Goal: TypeAlias = Annotated[
+    Annotated[Maximize, Tag(f"{MARK}maximize")] | Annotated[Minimize, Tag(f"{MARK}minimize")],
+    Discriminator(kind_of("maximize", "minimize")),
+    has_one_kind("maximize", "minimize"),
+]
+Sampler: TypeAlias = Annotated[
+    Annotated[TpeSampler, Tag(f"{MARK}tpe")] | Annotated[RandomSampler, Tag(f"{MARK}random")],
+    Discriminator(kind_of("tpe", "random")),
+    has_one_kind("tpe", "random"),
+]
+
+
+def _are_goals(raw: Any) -> Any:
+    match raw:
+        case [_, *_] | (_, *_):
+            return raw
+    raise ValueError(f"should be a list of goals, not {written(raw)}; write [{{maximize: METRIC}}]")
+
+
+class Study(Section):
+    """A sweep: ``search`` varies ``base`` until ``budget`` is spent.
+
+    Attributes:
+        name: of the study in its journal, of its directory and of its MLflow experiment.
+        base: what all trials have in common: values by override path.
+        search: what trials draw: distributions by override path.
+        objectives: one ranks trials; several have a Pareto front.
+        select: which trial is the best model, and what stops trials early.
+        scheduler: early stopping; null: none.
+        storage: the directory in which the study gets one of its own.
+        journal: auto, an Optuna URL, or journal-file:<path>.
+        confirm: null.
+    """
+
+    name: Annotated[str, AfterValidator(_is_plain)]
+    base: Annotated[dict[OverridePath, Scalar], Field(default_factory=dict)]
+    search: Space
+    objectives: Annotated[tuple[Goal, ...], Strict(False), BeforeValidator(_are_goals)] = (
+        Maximize(maximize="val/acc_mean"),
+    )
+    select: Goal = Maximize(maximize="val/acc_mean")
+    sampler: Sampler = TpeSampler(tpe=Tpe())
+    scheduler: Annotated[AshaScheduler, has_one_kind("asha")] | None = None
+    budget: Budget = Budget()
+    resources: Resources = Resources()
+    storage: Annotated[str, Field(min_length=1)] = "studies"
+    journal: Annotated[str, AfterValidator(_is_journal)] = "auto"
+    mlflow: Mlflow = Mlflow()
+    confirm: Annotated[None, BeforeValidator(_is_null)] = None
+
+
+def dump_study(study: Study) -> dict[str, Any]:
+    """A study with every default, as JSON can hold it; ``Study.model_validate`` reads it back."""
+    return study.model_dump(mode="json")

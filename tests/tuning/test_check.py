@@ -1,0 +1,129 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+
+from mhray.errors import ConfigError, DataNotFoundError
+from mhray.tuning.check import check_study
+from mhray.tuning.study_file import read_study
+
+STUDIES = Path(__file__).parents[1] / "broken_studies"
+HEADS = ["left", "right"]
+CONFIGS = {
+    "train.yaml": "defaults: [_self_, {model: cnn}, {experiment: null}]\n"
+    "trainer: {max_epochs: 10, devices: 1, fast: false}",
+    "model/cnn.yaml": "{loss_weights: null, net: {depth: 3}, optimizer: {lr: 1e-3}}",
+    "model/vit.yaml": "{loss_weights: null, net: {heads: 4}, optimizer: {lr: 1e-3}}",
+    "experiment/vit.yaml": "# @package _global_\ndefaults: [{override /model: vit}]",
+}
+STUDY = """name: study
+base: {%s}
+search: {%s}
+objectives: [{maximize: %s}]
+resources: {%s}
+scheduler: {asha: {grace_epochs: %s}}
+"""
+SEARCH = "model.loss_weights: {simplex: heads}, model.optimizer.lr: {log_uniform: [1e-4, 1e-2]}"
+
+
+@pytest.fixture(scope="module")
+def configs(tmp_path_factory):
+    """A directory of Hydra groups, small but composed by the real Hydra."""
+    root = tmp_path_factory.mktemp("configs")
+    for name, text in CONFIGS.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    return root
+
+
+@pytest.fixture
+def check(configs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def compose_run(overrides):
+        GlobalHydra.instance().clear()
+        typed = [o.replace("model.loss_weights.", "++model.loss_weights.") for o in overrides]
+        with initialize_config_dir(str(configs), version_base="1.3"):
+            try:
+                return compose("train", typed)
+            except HydraException as error:
+                raise ConfigError(str(error).splitlines()[0]) from None
+
+    def run(base="", search=SEARCH, metric="val/acc_mean", resources="", grace=1, **others):
+        path = Path("study.yaml")
+        path.write_text(STUDY % (base, search, metric, resources, grace), encoding="utf-8")
+        world = {"available_cpus": 2, "available_gpus": 1, "read_heads": lambda _: HEADS}
+        return check_study(read_study(path), compose=compose_run, **(world | others))
+
+    return run
+
+
+def problems(check, **study):
+    with pytest.raises(ConfigError) as caught:
+        check(**study)
+    return [line.removeprefix("  ") for line in str(caught.value).splitlines()[1:]]
+
+
+def test_a_fitting_study_comes_back_with_its_heads(check):
+    study = check("trainer.max_epochs: 3")
+    assert study.search["model.loss_weights"].simplex == ("left", "right")
+
+
+ONE_OF = "model: {one_of: {cnn: {}, vit: {model.net.heads: {integer: [1, 3]}}}}"
+BROKEN = yaml.safe_load((STUDIES / "by_the_world.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("mistake", BROKEN, ids=lambda mistake: mistake["says"])
+def test_what_the_run_the_data_and_the_machine_refuse_is_named(check, mistake):
+    assert problems(check, **mistake["wrong"]) == [mistake["says"]]
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        {"base": "experiment: vit", "search": "model.net.heads: {choice: [2, 4]}"},
+        {"base": "trainer.devices: auto"},
+        {"base": "trainer.devices: '${trainer.max_epochs}'"},
+        {"base": "trainer.max_epochs: -1", "grace": 3},
+        {"search": ONE_OF},
+        {"metric": "val/right_loss", "search": "model.net.depth: {integer: [1, 2]}"},
+        {"resources": "parallel_trials: 4, per_worker: {cpus: 0.5, gpus: 0.25}"},
+    ],
+)
+def test_what_fits_is_let_through(check, study):
+    check(**study)
+
+
+def test_problems_of_the_file_and_of_the_world_come_together(check):
+    found = problems(
+        check, base="trainer.max_epoch: 3", search="x: 3, y: {uniform: [0, 1]}", metric="val/x"
+    )
+    assert [problem.split(": ")[:2] for problem in found] == [
+        ["study.yaml:2", "base.trainer.max_epoch"],
+        ["study.yaml:3", "search.x"],
+        ["study.yaml:3", "search.y"],
+        ["study.yaml:4", "objectives[0].maximize"],
+    ]
+
+
+def missing(config):
+    raise DataNotFoundError("data/x: there is no such directory; write one")
+
+
+def test_missing_data_are_a_problem_of_the_base(check):
+    assert problems(check, read_heads=missing) == [
+        "study.yaml:2: base: data/x: there is no such directory; write one"
+    ]
+
+
+def test_data_are_not_blamed_for_a_wrong_base(check):
+    found = problems(check, base="model: vitt", read_heads=missing)
+    assert found == ["study.yaml:2: base.model: In 'train': Could not find 'model/vitt'"]
+
+
+def test_a_value_that_only_fits_with_its_group_is_not_blamed(check):
+    found = problems(check, base="model.net.heads: 2, trainer.x: 1, experiment: vit")
+    assert found == ["study.yaml:2: base.trainer.x: Could not override 'trainer.x'."]
