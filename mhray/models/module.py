@@ -1,0 +1,250 @@
+"""MultiheadLitModule: one step, per-head metrics, optimiser.
+
+A plain LightningModule, for any `lightning.Trainer` with any callbacks. Heads come from the data
+module before the first step, and everything that names a head is checked against them there.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from mhray.errors import ConfigError, DivergedError, no_such_head
+from mhray.models.classifiers import ImageShape, ModulePerHead, MultiheadNetwork
+from mhray.models.optimisation import (
+    Scheduler,
+    check_optimizer,
+    check_scheduler,
+    make_scheduler_for,
+)
+from mhray.models.tally import EpochMetrics, Tally
+from mhray.models.weighting import FixedWeighting, Weighting
+
+# images (batch, channels, height, width), and each head's targets (batch,)
+Batch: TypeAlias = tuple[Tensor, dict[str, Tensor]]
+
+
+class MultiheadLitModule(LightningModule):
+    """Trains a network on all heads of the data.
+
+    `optimizer`, `scheduler` and `weighting` are classes, or partials that lack what only set-up
+    knows: the parameters, the optimiser, the heads and `loss_weights`. `val/acc_best` and a
+    plateau scheduler follow `primary_head`'s accuracy if one is named, else `val/acc_mean`; never
+    a loss, since loss weights scale it.
+
+    Raises:
+        ConfigError: the optimiser or the scheduler needs arguments that it was not given.
+    """
+
+    weighting: Weighting
+    _train_tally: Tally
+    _eval_tally: Tally
+
+    def __init__(
+        self,
+        net: MultiheadNetwork,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., Scheduler] | None = None,
+        loss_weights: Mapping[str, float] | None = None,
+        auto_configure_from_dataset: bool = True,  # noqa: FBT001, FBT002 - the documented interface
+        compile: bool = False,  # noqa: A002, FBT001, FBT002 - the documented interface
+        primary_head: str | None = None,
+        weighting: Callable[..., Weighting] | None = None,
+    ) -> None:
+        super().__init__()
+        check_optimizer(optimizer)
+        if scheduler is not None:
+            check_scheduler(scheduler)
+        self.net = net
+        self.criteria = ModulePerHead()
+        self._make_optimizer = optimizer
+        self._make_scheduler = scheduler
+        self._make_weighting = weighting or FixedWeighting
+        self._loss_weights = loss_weights
+        self._auto_configures = auto_configure_from_dataset
+        self._compiles = compile
+        self._primary_head = primary_head
+        self._best_acc = -math.inf
+
+    @override
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The Trainer notes its current hook here 40 times a step (Lightning 2.6); looking for
+        # parameters and submodules in it, as nn.Module does, is a sixth of the loop's overhead.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    @override
+    def setup(self, stage: str) -> None:
+        """Builds what depends on the data; later calls change nothing.
+
+        Raises:
+            HeadMismatchError: a loss weight or `primary_head` names a head that the data lack.
+            ConfigError: the network was made for other data, or nothing says for which.
+        """
+        if self._auto_configures:
+            info = self._dataset_info()
+            self._configure(tuple(info["image_shape"]), info["heads_config"])
+        elif self.net.heads_config and self.net.image_shape:
+            self._configure(self.net.image_shape, self.net.heads_config)
+        else:
+            raise ConfigError(
+                "model.net: its heads are not known; write model.auto_configure_from_dataset=true, "
+                "or give model.net heads_config, input_channels and input_size"
+            )
+        if stage == "fit":
+            self._best_acc = -math.inf
+            if self._compiles:
+                self.net.compile()
+
+    @override
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """The logits of every head, each (batch, classes)."""
+        logits: dict[str, Tensor] = self.net(images)
+        return logits
+
+    @override
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = self._make_optimizer(self.parameters())
+        if self._make_scheduler is None:
+            return optimizer
+        scheduler = make_scheduler_for(optimizer, self._make_scheduler)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "monitor": self._followed_metric},
+        }
+
+    @override
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        # Optimizer.zero_grad opens a profiler range first: 0.1 ms a step on a CPU (torch 2.14).
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    @override
+    def on_train_start(self) -> None:
+        self._train_tally = self._new_tally()
+
+    @override
+    def training_step(self, batch: Batch) -> Tensor:
+        return self._step(batch, self._train_tally)
+
+    @override
+    def on_train_epoch_end(self) -> None:
+        metrics = self._read(self._train_tally)
+        self._train_tally = self._new_tally()
+        # A run resumed at the end of an epoch comes here without having trained in it.
+        if metrics is not None:
+            self._refuse_divergence(metrics)
+            self._log_metrics(metrics.named("train"))
+
+    @override
+    def on_validation_epoch_start(self) -> None:
+        self._eval_tally = self._new_tally()
+
+    @override
+    def validation_step(self, batch: Batch) -> None:
+        self._step(batch, self._eval_tally)
+
+    @override
+    def on_validation_epoch_end(self) -> None:
+        metrics = self._read(self._eval_tally)
+        if metrics is not None and not self.trainer.sanity_checking:
+            named = metrics.named("val")
+            self._best_acc = max(self._best_acc, named[self._followed_metric])
+            self._log_metrics({**named, "val/acc_best": self._best_acc})
+
+    @override
+    def on_test_epoch_start(self) -> None:
+        self._eval_tally = self._new_tally()
+
+    @override
+    def test_step(self, batch: Batch) -> None:
+        self._step(batch, self._eval_tally)
+
+    @override
+    def on_test_epoch_end(self) -> None:
+        metrics = self._read(self._eval_tally)
+        if metrics is not None:
+            self._log_metrics(metrics.named("test"))
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["mhray"] = {
+            "image_shape": self.net.image_shape,
+            "heads_config": self.net.heads_config,
+            "best_acc": self._best_acc,
+        }
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        saved = checkpoint["mhray"]
+        self._configure(saved["image_shape"], saved["heads_config"])
+        self._best_acc = saved["best_acc"]
+
+    @property
+    def _followed_metric(self) -> str:
+        return f"val/{self._primary_head}_acc" if self._primary_head else "val/acc_mean"
+
+    def _dataset_info(self) -> dict[str, Any]:
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        if datamodule is None:
+            raise ConfigError(
+                "model.auto_configure_from_dataset: true, but the Trainer has no data module; pass "
+                "datamodule=..., or write false and give model.net its heads_config"
+            )
+        info: dict[str, Any] = datamodule.get_dataset_info()
+        return info
+
+    def _configure(self, image_shape: ImageShape, heads_config: Mapping[str, int]) -> None:
+        heads = self.net.configure(image_shape, heads_config)
+        if self.criteria:
+            return
+        if self._primary_head is not None and self._primary_head not in heads:
+            raise no_such_head("model.primary_head", self._primary_head, heads)
+        self.weighting = self._make_weighting(heads, self._loss_weights)
+        for name in heads:
+            self.criteria[name] = nn.CrossEntropyLoss()
+
+    def _new_tally(self) -> Tally:
+        return Tally(self.criteria, self.device)
+
+    def _step(self, batch: Batch, tally: Tally) -> Tensor:
+        images, targets = batch
+        logits = self.net(images)
+        losses = torch.stack(
+            [criterion(logits[name], targets[name]) for name, criterion in self.criteria.items()]
+        )
+        loss: Tensor = self.weighting(losses)
+        tally.add(loss, losses, _count_correct(logits, targets), len(images))
+        return loss
+
+    def _read(self, tally: Tally) -> EpochMetrics | None:
+        return tally.metrics(partial(self.trainer.strategy.reduce, reduce_op="sum"))
+
+    def _refuse_divergence(self, metrics: EpochMetrics) -> None:
+        if metrics.diverged is not None:
+            raise DivergedError(
+                f"train/{metrics.diverged}: not finite in epoch {self.current_epoch + 1}; write a "
+                "smaller model.optimizer.lr, or trainer.gradient_clip_val=1.0"
+            )
+
+    def _log_metrics(self, metrics: Mapping[str, float]) -> None:
+        # Every rank holds the same numbers. Without sync_dist Lightning warns, and a mean over
+        # ranks would round them.
+        self.log_dict(metrics, sync_dist=True, reduce_fx="max")
+
+
+@torch.no_grad()
+def _count_correct(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+    """How many predictions of each head are right: (heads,)."""
+    right = [head_logits.argmax(1) == targets[name] for name, head_logits in logits.items()]
+    return torch.stack(right).sum(1)

@@ -1,0 +1,86 @@
+import pytest
+import torch
+from torch import nn
+
+from mhray.models.cnn import SimpleCNN
+
+HEADS = {"left": 4, "sum": 7}
+SHAPES = [(1, 16, 16), (3, 32, 32), (2, 17, 23), (4, 64, 64), (3, 16, 64)]
+
+
+def usual_form(net: SimpleCNN) -> nn.Sequential:
+    """The same weights in the usual way of writing the backbone: NCHW, bias, ReLU, max-pool."""
+    layers: list[nn.Module] = []
+    for ours in net.backbone:
+        if isinstance(ours, nn.Conv2d):
+            conv = nn.Conv2d(ours.in_channels, ours.out_channels, 3, padding=1)
+            conv.weight.data.copy_(ours.weight)
+            norm = nn.BatchNorm2d(ours.out_channels)
+            # What training would make of it: the bias is part of the mean.
+            norm.running_mean.copy_(conv.bias.data)
+            layers += [conv, norm, nn.ReLU(), nn.MaxPool2d(2)]
+    linear = nn.Linear(net.backbone[-3].in_features, net.backbone[-3].out_features)
+    linear.load_state_dict(net.backbone[-3].state_dict())
+    return nn.Sequential(*layers, nn.AvgPool2d(2), nn.Flatten(), linear, nn.ReLU())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_head_gets_logits_for_images_of_any_shape(shape):
+    net = SimpleCNN()
+    net.configure(shape, HEADS)
+    logits = net(torch.randn(5, *shape))
+    assert {name: tuple(head.shape) for name, head in logits.items()} == {
+        "left": (5, 4),
+        "sum": (5, 7),
+    }
+
+
+@pytest.mark.parametrize("shape", SHAPES[:3])
+def test_outputs_and_gradients_equal_those_of_the_usual_form(shape):
+    net = SimpleCNN(dropout=0.0)
+    net.configure(shape, HEADS)
+    usual = usual_form(net)
+    images = torch.randn(6, *shape)
+    weights = torch.randn(6, 96)
+    for _ in range(2):
+        ours, theirs = net.backbone(images), usual(images)
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    for features in (ours, theirs):
+        (features * weights).sum().backward()
+    for at, their_at in ((1, 0), (5, 4), (-3, -2)):
+        ours, theirs = net.backbone[at].weight.grad, usual[their_at].weight.grad
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_outputs_equal_those_of_the_usual_form_when_evaluated():
+    net = SimpleCNN(3, input_size=32, heads_config=HEADS)
+    usual = usual_form(net)
+    images = torch.randn(4, 3, 32, 32)
+    torch.testing.assert_close(net.eval().backbone(images), usual.eval()(images))
+
+
+def test_gradients_reach_every_parameter():
+    net = SimpleCNN(3, input_size=16, heads_config=HEADS)
+    sum(head.logsumexp(1).sum() for head in net(torch.randn(16, 3, 16, 16)).values()).backward()
+    without = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+
+
+def test_a_heads_loss_leaves_the_other_heads_alone():
+    net = SimpleCNN(3, input_size=16, heads_config=HEADS)
+    net(torch.randn(4, 3, 16, 16))["left"].sum().backward()
+    assert net.heads["left"].weight.grad is not None
+    assert net.heads["sum"].weight.grad is None
+
+
+def test_the_default_widths_have_66_thousand_parameters_for_100_and_20_classes():
+    net = SimpleCNN(3, input_size=32, heads_config={"fine": 100, "coarse": 20})
+    # The documented 66 072 less the 48 biases that BatchNorm makes superfluous.
+    assert sum(p.numel() for p in net.parameters()) == 66_072 - 16 - 32
+
+
+def test_memory_layout_of_the_images_changes_nothing():
+    net = SimpleCNN(3, input_size=16, heads_config=HEADS).eval()
+    images = torch.randn(4, 3, 16, 16)
+    plain, turned = net(images), net(images.to(memory_format=torch.channels_last))
+    assert torch.equal(plain["sum"], turned["sum"])

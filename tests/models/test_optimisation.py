@@ -1,0 +1,52 @@
+from functools import partial
+
+import pytest
+import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
+
+from mhray.errors import ConfigError
+from mhray.models.optimisation import check_optimizer, check_scheduler, make_scheduler_for
+
+
+@pytest.mark.parametrize(
+    "optimizer", [torch.optim.Adam, torch.optim.SGD, partial(torch.optim.AdamW, lr=0.1)]
+)
+def test_an_optimizer_may_be_a_class_or_a_partial(optimizer):
+    check_optimizer(optimizer)
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [ReduceLROnPlateau, partial(StepLR, step_size=2), partial(CosineAnnealingLR, T_max=3)],
+)
+def test_a_scheduler_may_be_a_class_if_it_needs_no_arguments_and_a_partial(scheduler):
+    check_scheduler(scheduler)
+
+
+def test_a_scheduler_without_its_arguments_says_how_to_give_them():
+    with pytest.raises(ConfigError) as error:
+        check_scheduler(StepLR)
+    assert str(error.value) == (
+        "model.scheduler: StepLR needs step_size; give a partial, in YAML _partial_: true and "
+        "step_size: ..., in Python functools.partial(StepLR, step_size=...)"
+    )
+
+
+def test_a_partial_that_still_lacks_an_argument_is_refused():
+    with pytest.raises(ConfigError, match="CosineAnnealingLR needs T_max"):
+        check_scheduler(partial(CosineAnnealingLR, eta_min=0.1))
+
+
+def test_a_plateau_of_the_minimum_is_refused():
+    with pytest.raises(ConfigError) as error:
+        check_scheduler(partial(ReduceLROnPlateau, mode="min"))
+    assert str(error.value) == (
+        "model.scheduler.mode: min, but a plateau is one of val/acc_mean (or of the primary "
+        "head's accuracy), which should grow; write model.scheduler.mode=max or leave it out"
+    )
+
+
+@pytest.mark.parametrize("scheduler", [ReduceLROnPlateau, partial(ReduceLROnPlateau, patience=1)])
+def test_a_plateau_scheduler_waits_for_growth(scheduler):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
+    assert make_scheduler_for(optimizer, scheduler).mode == "max"
