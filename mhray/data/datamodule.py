@@ -1,0 +1,300 @@
+"""Train, validation and test of one CIFAR-100-MH directory, for a Lightning Trainer.
+
+The train batch is split into train and validation, stratified by the first head; the test batch is
+test. Batches are loaded whole and normalised by the statistics of the train part. A split for which
+a torchvision transform is given goes sample by sample through PyTorch's own DataLoader instead.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+from typing_extensions import override
+
+from mhray.data.augment import augmentation_of, check_augment
+from mhray.data.batches import TEST, describe_directory, is_missing
+from mhray.data.dataset import CIFAR100MHDataset, Transform
+from mhray.data.loader import (
+    BatchLoader,
+    InOrder,
+    KeptBatches,
+    Normalisation,
+    Shuffled,
+)
+from mhray.data.partition import Partition, Rows, stratified
+from mhray.data.per_sample import per_sample_loader
+from mhray.data.ranks import current_rank, run_seed
+from mhray.data.sources import build_if_missing, nothing_at, source_named
+from mhray.data.statistics import channel_statistics
+from mhray.errors import ConfigError, DataFormatError
+from mhray.heads import Head, heads_config
+
+Loader = BatchLoader | KeptBatches | DataLoader[Any]
+
+
+def describe_data(
+    data_dir: Path | str, source: str | None
+) -> tuple[tuple[Head, ...], tuple[int, int, int]]:
+    """The heads and the image shape ``(channels, height, width)`` that a data module will have.
+
+    Read from the directory if it exists, else known from the source, which is not built.
+
+    Raises:
+        DataNotFoundError: there is neither a directory nor a source.
+        ConfigError: there is no such source.
+    """
+    if Path(data_dir).is_dir():
+        return describe_directory(data_dir)
+    if source is None:
+        raise nothing_at(Path(data_dir))
+    found = source_named(source)
+    return found.heads, found.image_shape
+
+
+class CIFAR100MHDataModule(LightningDataModule):
+    """The data of one run.
+
+    Args:
+        data_dir: a CIFAR-100-MH directory.
+        batch_size: images of all workers together.
+        num_workers: of the DataLoader of a split with a transform; so are the next two.
+        train_transform: takes a PIL image to a tensor, normalisation included.
+        val_fraction: of the train batch, in (0, 1).
+        seed: fixes the split into train and validation, and nothing else.
+        source: what ``prepare_data`` builds if ``data_dir`` does not exist.
+        augment: for training, ``{crop: pixels, flip: true, rotate: degrees}``.
+        cache: keep the normalised batches of validation and test in memory.
+
+    Raises:
+        ConfigError: an argument is out of range, or two contradict each other.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | str,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        pin_memory: bool = False,  # noqa: FBT001, FBT002
+        persistent_workers: bool = False,  # noqa: FBT001, FBT002
+        train_transform: Transform | None = None,
+        val_transform: Transform | None = None,
+        test_transform: Transform | None = None,
+        val_fraction: float = 0.1,
+        seed: int = 0,
+        source: str | None = None,
+        augment: Mapping[str, Any] | None = None,
+        cache: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        super().__init__()
+        self.data_dir = Path(data_dir)
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.pin_memory = pin_memory
+        self.persistent_workers = persistent_workers
+        self.train_transform = train_transform
+        self.val_transform = val_transform
+        self.test_transform = test_transform
+        self.val_fraction = val_fraction
+        self.seed = seed
+        self.source = source
+        self.augment: dict[str, Any] = dict(augment or {})
+        self.cache = cache
+        self._check_arguments()
+
+    @override
+    def prepare_data(self) -> None:
+        build_if_missing(self.data_dir, self.source)
+
+    @override
+    def setup(self, stage: str | None = None) -> None:
+        """Open and check what a stage needs; whatever is used earlier is opened then."""
+        _ = self._normalisation
+        if stage in ("test", "predict"):
+            _ = self._test
+
+    @override
+    def train_dataloader(self) -> Loader:
+        rows = self._partition.train
+        if self.train_transform is not None:
+            return self._per_sample(self._train, rows, self.train_transform, shuffle=True)
+        return BatchLoader(
+            self._train,
+            rows,
+            self.batch_size,
+            self._normalisation,
+            sampler=Shuffled(run_seed()),
+            steps=augmentation_of(self.augment, self.image_shape),
+            rank=current_rank(),
+        )
+
+    @override
+    def val_dataloader(self) -> Loader:
+        return self._in_order(self._train, self._partition.val, self.val_transform)
+
+    @override
+    def test_dataloader(self) -> Loader:
+        return self._in_order(self._test, np.arange(len(self._test)), self.test_transform)
+
+    @override
+    def predict_dataloader(self) -> Loader:
+        return self.test_dataloader()
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """What the data ask of a model, by ascending parameter id."""
+        return self._train.heads
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """``(channels, height, width)``, in pixels."""
+        return self._train.get_image_shape()
+
+    @property
+    def num_classes(self) -> dict[str, int]:
+        """The number of classes of each head, by name."""
+        return heads_config(self.heads)
+
+    @property
+    def class_names(self) -> dict[str, tuple[str, ...]]:
+        """The names of the classes of each head: its own, or else the values in the files."""
+        return {
+            head.name: tuple(head.name_of(index) for index in range(head.num_classes))
+            for head in self.heads
+        }
+
+    @property
+    def channel_mean(self) -> tuple[float, ...]:
+        """The mean of each channel over the train part, on the scale [0, 1]."""
+        return self._normalisation.mean
+
+    @property
+    def channel_std(self) -> tuple[float, ...]:
+        """The standard deviation of each channel over the train part, on the scale [0, 1]."""
+        return self._normalisation.std
+
+    def get_dataset_info(self) -> dict[str, Any]:
+        """What a model and a result need to know of the data, under the format's own names."""
+        return {
+            "dataset_name": self._train.header.dataset_name,
+            "heads_config": self.num_classes,
+            "image_shape": self.image_shape,
+            "num_train_samples": len(self._partition.train),
+            "num_val_samples": len(self._partition.val),
+            "num_test_samples": self._num_test_samples(),
+            "batch_size": self.batch_size,
+            "channel_mean": self.channel_mean,
+            "channel_std": self.channel_std,
+        }
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """The split, so that a checkpoint is never validated on what it was trained on."""
+        return {
+            "num_samples": len(self._train),
+            "val_rows": torch.from_numpy(self._partition.val.astype(np.int32)),
+        }
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the split of a checkpoint.
+
+        Raises:
+            DataFormatError: the checkpoint is of other data.
+        """
+        if state_dict["num_samples"] != len(self._train):
+            raise DataFormatError(
+                f"{self._train.path}: found {len(self._train)} samples; expected "
+                f"{state_dict['num_samples']}, as in the data of the checkpoint"
+            )
+        self._partition = Partition.of(len(self._train), state_dict["val_rows"].numpy())
+        self._normalisation = self._measure()
+
+    def _check_arguments(self) -> None:
+        if self.source is not None:
+            source_named(self.source)
+        if self.batch_size < 1:
+            raise ConfigError(f"data.batch_size: found {self.batch_size}; write 1 or more")
+        if not 0 < self.val_fraction < 1:
+            raise ConfigError(
+                f"data.val_fraction: found {self.val_fraction}; write a number between 0 and 1"
+            )
+        check_augment(self.augment)
+        if self.augment and self.train_transform is not None:
+            raise ConfigError(
+                "data.augment: works on whole batches, and data.train_transform on single images; "
+                "write one of them"
+            )
+        if self.cache and (self.val_transform or self.test_transform):
+            raise ConfigError(
+                "data.cache: keeps whole batches, and a val_transform or test_transform works on "
+                "single images; write data.cache=false, or leave the transforms out"
+            )
+
+    @cached_property
+    def _train(self) -> CIFAR100MHDataset:
+        if not self.data_dir.exists():
+            raise nothing_at(self.data_dir)
+        return CIFAR100MHDataset(self.data_dir, train=True)
+
+    @cached_property
+    def _test(self) -> CIFAR100MHDataset:
+        test = CIFAR100MHDataset(self.data_dir, train=False)
+        if test.heads != self.heads:
+            raise DataFormatError(
+                f"{test.path}: found the heads {', '.join(test.get_heads_config())}; "
+                f"expected {', '.join(self.num_classes)}, as in {self._train.path.name}"
+            )
+        return test
+
+    @cached_property
+    def _partition(self) -> Partition:
+        return stratified(self._train.targets[:, 0], self.val_fraction, self.seed)
+
+    @cached_property
+    def _normalisation(self) -> Normalisation:
+        return self._measure()
+
+    def _measure(self) -> Normalisation:
+        mean, std = channel_statistics(self._train.images, self._partition.train)
+        # A constant channel becomes 0, not a division by 0.
+        return Normalisation(mean, tuple(deviation or 1.0 for deviation in std))
+
+    def _num_test_samples(self) -> int:
+        """As the header says, which the test batch is checked against when it is opened."""
+        if is_missing(self.data_dir, TEST):
+            return 0
+        declared = self._train.header.test_samples
+        return len(self._test) if declared is None else declared
+
+    def _in_order(
+        self, dataset: CIFAR100MHDataset, rows: Rows, transform: Transform | None
+    ) -> Loader:
+        if transform is not None:
+            return self._per_sample(dataset, rows, transform, shuffle=False)
+        loader = BatchLoader(
+            dataset,
+            rows,
+            self.batch_size,
+            self._normalisation,
+            sampler=InOrder(),
+            rank=current_rank(),
+        )
+        return KeptBatches(loader) if self.cache else loader
+
+    def _per_sample(
+        self, dataset: CIFAR100MHDataset, rows: Rows, transform: Transform, *, shuffle: bool
+    ) -> DataLoader[Any]:
+        return per_sample_loader(
+            dataset.with_transform(transform),
+            rows,
+            self.batch_size,
+            shuffle=shuffle,
+            num_workers=self.num_workers,
+            pin_memory=self.pin_memory,
+            persistent_workers=self.persistent_workers,
+        )
