@@ -10,7 +10,6 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from omegaconf import OmegaConf
 from torch.nn import functional
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
@@ -18,6 +17,7 @@ from mhray.errors import ConfigError, DivergedError, HeadMismatchError
 from mhray.models.cnn import SimpleCNN
 from mhray.models.module import MultiheadLitModule
 from mhray.models.weighting import FixedWeighting
+from mhray.training.run import compose_run
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 HEADS = {"left": 4, "right": 4, "sum": 7}
@@ -298,14 +298,11 @@ def test_a_weighting_is_made_for_the_heads(tensor_data, make_trainer):
     assert module.weighting.weights_in_use().tolist() == [1.0, 1.0, 3.0]
 
 
-@pytest.mark.parametrize("weighting", [None, "weighting/fixed.yaml"])
-@pytest.mark.parametrize("model", sorted((CONFIGS / "model").glob("*.yaml")), ids=lambda p: p.stem)
-def test_every_model_and_weighting_file_trains(model, weighting, tensor_data, make_trainer):
-    config = OmegaConf.load(model)
-    config.weighting = weighting and OmegaConf.load(CONFIGS / weighting)
-    config.loss_weights = {"sum": 2.0}
+@pytest.mark.parametrize("path", sorted((CONFIGS / "model").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_model_file_trains(path, tensor_data, make_trainer):
+    config = compose_run([f"model={path.stem}", "model.loss_weights.sum=2.0"])
     trainer = make_trainer()
-    trainer.fit(instantiate(config), datamodule=tensor_data())
+    trainer.fit(instantiate(config.model, _convert_="all"), datamodule=tensor_data())
     assert "val/acc_best" in trainer.callback_metrics
 
 

@@ -1,0 +1,245 @@
+"""The story of a study as MLflow runs: one run for the study, and under it one run per trial.
+
+The only thing that a sweep talks to. Everything here returns at once: it adds to the outbox, and
+the courier delivers. A trial keeps its run however often it is started, because its key is made of
+the study and its number; and an epoch or an end that was recorded is not recorded again, so a sweep
+that resumes may simply tell what its journal holds.
+"""
+
+import hashlib
+import re
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from mhray.training.epochs import EpochRow
+from mhray.training.outbox import Courier, Outbox, RunUpdate
+from mhray.training.tracking import ENDED, Tracking
+
+# As in the journal: complete, stopped early, failed.
+TrialEnd: TypeAlias = Literal["COMPLETE", "PRUNED", "FAIL"]
+StudyEnd: TypeAlias = Literal["COMPLETE", "INTERRUPTED", "FAIL"]
+
+STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "INTERRUPTED": "KILLED", "FAIL": "FAILED"}
+
+# MLflow cuts longer ones without a word.
+LONGEST_PARAM = 6000
+LONGEST_TAG = 8000
+
+NOTE = "mlflow.note.content"  # shown as Markdown in the UI
+
+
+class StudyRecorder:
+    """Records one study in MLflow.
+
+    Args:
+        tracking: where to.
+        study: the study's name.
+        key: tells this study from others of its name; the same whenever it is resumed.
+        path: the outbox, `mlflow.jsonl` in the study's directory.
+
+    Raises:
+        StorageError: `path` cannot be written.
+    """
+
+    def __init__(self, tracking: Tracking, study: str, key: str, path: Path) -> None:
+        digest = hashlib.sha256(f"{study}\n{key}".encode()).hexdigest()[:12]
+        self._tracking = tracking
+        self._study = study
+        self._key = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', study)}-{digest}"
+        self._outbox = Outbox(path, tracking.destination)
+        self._epochs: dict[str, int] = {}
+        self._status: dict[str, str] = {}
+        for update in self._outbox.history():
+            self._remember(update)
+        self._courier = Courier(self._outbox, tracking.deliver)
+        self._courier.start()
+
+    @property
+    def last_error(self) -> str:
+        """Why MLflow cannot be reached now; empty while it can."""
+        return self._courier.last_error
+
+    @property
+    def study_run_id(self) -> str | None:
+        """The study's run; None until it is delivered."""
+        return self._tracking.run_id(self._key)
+
+    def run_id_of(self, number: int) -> str | None:
+        """A trial's run; None until it is delivered, and for trials of earlier starts."""
+        return self._tracking.run_id(self._of_trial(number).key)
+
+    def has_ended(self, number: int) -> bool:
+        """Whether a trial's end is recorded."""
+        return self._status.get(self._of_trial(number).key) in ENDED
+
+    def study_started(
+        self, study_file: str, params: Mapping[str, str], tags: Mapping[str, str]
+    ) -> None:
+        """Record that the study starts, or is resumed.
+
+        MLflow never changes a param: what may differ between starts belongs in the tags.
+        """
+        note = f"```yaml\n{_cut(study_file, LONGEST_TAG - 100)}\n```"
+        ours = {"mhray.study": self._study, "mhray.state": "RUNNING", NOTE: note}
+        self._add(
+            self._of_study(), status="RUNNING", params=_params(params), tags=_tags({**tags, **ours})
+        )
+
+    def trial_started(
+        self, number: int, overrides: Sequence[str], seed: int, tags: Mapping[str, str]
+    ) -> None:
+        """Record that a trial starts, or is resumed; its overrides are its params."""
+        line = _reproduce_line(overrides, seed)
+        ours = {
+            "mhray.trial": str(number),
+            "mhray.state": "RUNNING",
+            "mhray.seed": str(seed),
+            "mhray.reproduce": line,
+            NOTE: f"Reproduce this trial:\n```sh\n{_cut(line, LONGEST_TAG - 100)}\n```",
+        }
+        drawn = dict(override.partition("=")[::2] for override in overrides)
+        self._add(
+            self._of_trial(number),
+            status="RUNNING",
+            params=_params(drawn),
+            tags=_tags({**tags, **ours}),
+        )
+
+    def epoch_ended(self, number: int, row: EpochRow) -> None:
+        """Record an epoch's metrics, at the time at which it ended, unless that is done already."""
+        run = self._of_trial(number)
+        if row.epoch <= self._epochs.get(run.key, 0):
+            return
+        metrics = _metrics({**row.metrics, "epoch_seconds": row.seconds})
+        self._add(run, time=_milliseconds(row.time), step=row.epoch, metrics=metrics)
+
+    def trial_ended(
+        self,
+        number: int,
+        state: TrialEnd,
+        metrics: Mapping[str, float],
+        duration_seconds: float,
+        failure: str = "",
+    ) -> None:
+        """Record how a trial ended, unless that is done already.
+
+        A trial that was stopped early has the status KILLED in MLflow. `metrics` are those of its
+        best epoch and get names that begin with `best/`: a chart of `val/acc_mean` ends with the
+        last epoch.
+        """
+        run = self._of_trial(number)
+        if self._status.get(run.key) == STATUS[state]:
+            return
+        failed = {"mhray.failure": failure} if failure else {}
+        self._add(
+            run,
+            status=STATUS[state],
+            metrics={**_best(metrics), "duration_seconds": duration_seconds},
+            tags=_tags({"mhray.state": state, **failed}),
+        )
+
+    def trial_tested(self, number: int, metrics: Mapping[str, float]) -> None:
+        """Record a trial's `test/` metrics."""
+        self._add(self._of_trial(number), metrics=_metrics(metrics))
+
+    def study_ended(
+        self, state: StudyEnd, metrics: Mapping[str, float], tags: Mapping[str, str]
+    ) -> None:
+        """Record how this start of the study ended; `metrics` are those of its best trial."""
+        self._add(
+            self._of_study(),
+            status=STATUS[state],
+            metrics=_best(metrics),
+            tags=_tags({**tags, "mhray.state": state}),
+        )
+
+    def flush(self, deadline_seconds: float) -> int:
+        """Wait until all is delivered, but no longer than the deadline; returns how much waits."""
+        give_up = time.monotonic() + deadline_seconds
+        while (pending := self._outbox.pending()) and time.monotonic() < give_up:
+            time.sleep(0.05)
+        return pending
+
+    def close(self, deadline_seconds: float) -> int:
+        """Deliver what waits, within the deadline; returns how many updates still wait.
+
+        They stay in the outbox, and the next start of the study delivers them.
+        """
+        self._courier.close(deadline_seconds)
+        self._outbox.close()
+        return self._outbox.pending()
+
+    def _of_study(self) -> RunUpdate:
+        return RunUpdate(self._key, _milliseconds(time.time()), name=self._study)
+
+    def _of_trial(self, number: int) -> RunUpdate:
+        name = f"trial {number}"
+        return RunUpdate(f"{self._key}/{number}", _milliseconds(time.time()), name, self._key)
+
+    def _add(self, run: RunUpdate, **changes: Any) -> None:
+        update = replace(run, **changes)
+        self._outbox.add(update)
+        self._remember(update)
+
+    def _remember(self, update: RunUpdate) -> None:
+        self._epochs[update.key] = max(update.step, self._epochs.get(update.key, 0))
+        self._status[update.key] = update.status or self._status.get(update.key, "")
+
+
+def _reproduce_line(overrides: Sequence[str], seed: int) -> str:
+    """The command that trains a trial again."""
+    words = [*overrides, *([] if f"seed={seed}" in overrides else [f"seed={seed}"])]
+    return f"python -m mhray.train {shlex.join(words)}"
+
+
+def _params(params: Mapping[str, str]) -> dict[str, str]:
+    return {_name(name): _cut(value, LONGEST_PARAM) for name, value in params.items()}
+
+
+def _tags(tags: Mapping[str, str]) -> dict[str, str]:
+    return {name: _cut(value, LONGEST_TAG) for name, value in tags.items()}
+
+
+def _metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {_name(name): float(value) for name, value in metrics.items()}
+
+
+def _best(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The metrics of a best epoch under names of their own; test metrics have only one value.
+
+    >>> _best({"val/acc_mean": 0.5, "test/acc_mean": 0.4})
+    {'best/val/acc_mean': 0.5, 'test/acc_mean': 0.4}
+    """
+    return {
+        name if name.startswith("test/") else f"best/{name}": value
+        for name, value in _metrics(metrics).items()
+    }
+
+
+def _name(name: str) -> str:
+    """The name with what MLflow refuses in one replaced.
+
+    >>> _name("+model.blocks[0]@deep")
+    'model.blocks_0__deep'
+    """
+    return re.sub(r"[^A-Za-z0-9_./: -]", "_", name.lstrip("+"))
+
+
+def _cut(text: str, longest: int) -> str:
+    """The text, or its beginning and how long it was.
+
+    >>> _cut("a" * 100, 60)
+    'aaaaaaaaaaaa ... (cut: 100 characters; whole in the journal)'
+    """
+    if len(text) <= longest:
+        return text
+    rest = f" ... (cut: {len(text)} characters; whole in the journal)"
+    return text[: longest - len(rest)] + rest
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)

@@ -1,0 +1,282 @@
+"""One run: from overrides to a trained model and its ``result.json``, in this process.
+
+A trial of a sweep and a command typed by a person are the same run, because both are a list of
+overrides that :func:`compose_run` turns into a config. Nothing here knows Ray: the executors of
+:mod:`mhray.training.workers` call :func:`train` in the process that is to train.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, InstantiationException, OverrideParseException
+from hydra.utils import instantiate
+from lightning import Trainer, seed_everything
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mhray.data.datamodule import CIFAR100MHDataModule, describe_data
+from mhray.errors import ConfigError, MhrayError, StorageError, no_such_head
+from mhray.heads import Head
+from mhray.models.module import MultiheadLitModule
+from mhray.training.epochs import EpochRow, ReportEpoch, SeedEachEpoch, Selection
+from mhray.training.project import config_directory, project_directory
+
+LOSS_WEIGHTS = "model.loss_weights."
+
+Report: TypeAlias = Callable[[EpochRow], None]
+
+OmegaConf.register_new_resolver("mhray.project_dir", lambda: str(project_directory()), replace=True)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run leaves behind: all metrics of its best epoch, and how it came about.
+
+    Attributes:
+        metrics: every logged metric of the best epoch, by name.
+        epoch: the best epoch, counted from 1.
+        epochs: how many epochs were trained.
+        checkpoint: the best epoch's checkpoint file.
+        overrides: as typed after ``python -m mhray.train``.
+        global_batch: images per step, over all workers.
+        samples_per_rank: images of the train split that each worker sees in an epoch.
+    """
+
+    metrics: dict[str, float]
+    epoch: int
+    epochs: int
+    checkpoint: str
+    seed: int
+    overrides: tuple[str, ...]
+    workers: int
+    global_batch: int
+    samples_per_rank: tuple[int, ...]
+
+    def write(self, directory: Path) -> None:
+        """Write ``result.json``, whole or not at all."""
+        draft = directory / ".result.json"
+        draft.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        draft.replace(directory / "result.json")
+
+    @classmethod
+    def read(cls, directory: Path) -> "RunResult":
+        """The result that :meth:`write` left in a directory."""
+        fields = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+        fields["overrides"] = tuple(fields["overrides"])
+        fields["samples_per_rank"] = tuple(fields["samples_per_rank"])
+        return cls(**fields)
+
+
+def as_hydra_override(override: str) -> str:
+    """An override as Hydra wants it: no config lists heads, so their weights are additions.
+
+    >>> as_hydra_override("model.loss_weights.left=2.0")
+    '++model.loss_weights.left=2.0'
+    >>> as_hydra_override("trainer.max_epochs=1")
+    'trainer.max_epochs=1'
+    """
+    return f"++{override}" if override.startswith(LOSS_WEIGHTS) else override
+
+
+def compose_run(overrides: Sequence[str], config_dir: Path | None = None) -> DictConfig:
+    """The config of one run, as ``python -m mhray.train OVERRIDES`` composes it.
+
+    Args:
+        overrides: ``path=value``, as typed.
+        config_dir: a directory of the user's own groups, searched after the shipped ones.
+
+    Raises:
+        ConfigError: an override fits no key, or a value its place; the message is Hydra's.
+    """
+    searchpath = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+        try:
+            typed = [as_hydra_override(override) for override in overrides]
+            config = compose("train", overrides=[*searchpath, *typed])
+            OmegaConf.resolve(config)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(explain(error)) from None
+    return config
+
+
+def explain(error: Exception) -> str:
+    """Hydra's message with the advice for programmers left out."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    kept = [line for line in lines if "HYDRA_FULL_ERROR" not in line and "To append to" not in line]
+    where = error.override if isinstance(error, OverrideParseException) else "the config"
+    return f"{where}: {' '.join(line.strip() for line in kept)}; `--cfg job` prints every key"
+
+
+def read_heads_of(config: DictConfig) -> tuple[tuple[Head, ...], tuple[int, int, int]]:
+    """The heads and the image shape ``(channels, height, width)`` of a run's data.
+
+    Raises:
+        DataNotFoundError: there is no such directory, and no source to build it from.
+    """
+    return describe_data(Path(config.data.data_dir), config.data.source)
+
+
+def check_heads(config: DictConfig, heads: Sequence[Head]) -> None:
+    """Refuse a loss weight, a primary head or a metric that names a head the data lack.
+
+    Raises:
+        HeadMismatchError: with the name that was probably meant, and all heads.
+        ConfigError: ``select.metric`` is no metric that a run logs.
+    """
+    names = [head.name for head in heads]
+    for name in config.model.loss_weights or {}:
+        if name not in names:
+            raise no_such_head(f"{LOSS_WEIGHTS}{name}", str(name), names)
+    if config.model.primary_head is not None and config.model.primary_head not in names:
+        raise no_such_head("model.primary_head", config.model.primary_head, names)
+    Selection.of(config).check(names)
+
+
+def train(
+    config: DictConfig,
+    directory: Path,
+    *,
+    report: Report,
+    overrides: Sequence[str] = (),
+    executor: Mapping[str, Any] | None = None,
+    resume_from: Path | None = None,
+) -> RunResult:
+    """Train one model in this process and write its result into ``directory``.
+
+    Args:
+        config: as :func:`compose_run` gives it.
+        directory: takes ``last.ckpt``, ``best.ckpt``, ``config.yaml`` and ``result.json``.
+        report: called after each epoch, once its checkpoint is on disk.
+        overrides: recorded in the result.
+        executor: what the executor adds to the Trainer: devices, strategy, plugins.
+        resume_from: a checkpoint to go on from; ``config.ckpt_path`` if absent.
+
+    Raises:
+        StorageError: ``directory`` cannot be written.
+        DivergedError: a loss became NaN or infinite.
+    """
+    make_directory(directory)
+    (directory / "config.yaml").write_text(OmegaConf.to_yaml(config), encoding="utf-8")
+    seed_everything(config.seed, verbose=False)
+    datamodule, module = build(config)
+
+    def record(row: EpochRow) -> None:
+        # A trial may be stopped as soon as it reports, so its result stands before that.
+        if trainer.is_global_zero:
+            _result_of(config, reporter, row, trainer, datamodule, overrides).write(directory)
+        report(row)
+
+    reporter = ReportEpoch(directory, Selection.of(config), record)
+    trainer = build_trainer(config, [SeedEachEpoch(config.seed), reporter], executor)
+    start = resume_from or (config.ckpt_path and Path(config.ckpt_path))
+    if start and not start.is_file():
+        raise ConfigError(f"ckpt_path: there is no file {start}; write the path of a .ckpt file")
+    trainer.fit(module, datamodule=datamodule, ckpt_path=start, weights_only=True)
+    reporter.report_at_least_once()
+    return RunResult.read(directory)
+
+
+def evaluate_test(config: DictConfig, checkpoint: Path) -> dict[str, float]:
+    """The ``test/`` metrics of a checkpoint, on this process's device."""
+    datamodule, module = load_model(config, checkpoint)
+    trainer = build_trainer(config, [], {"devices": 1, "enable_checkpointing": False})
+    metrics = trainer.test(module, datamodule=datamodule, verbose=False)
+    return {name: float(value) for name, value in metrics[0].items()}
+
+
+def load_model(
+    config: DictConfig, checkpoint: Path
+) -> tuple[CIFAR100MHDataModule, MultiheadLitModule]:
+    """The data module and the trained module of a run, in evaluation mode, on the CPU."""
+    datamodule, module = build(config)
+    datamodule.prepare_data()
+    datamodule.setup("fit")
+    info = datamodule.get_dataset_info()
+    module.net.configure(info["image_shape"], info["heads_config"])
+    module.load_state_dict(torch.load(checkpoint, weights_only=True)["state_dict"])
+    return datamodule, module.eval()
+
+
+def try_one_step(config: DictConfig, heads: Sequence[Head], shape: tuple[int, int, int]) -> None:
+    """One forward and backward on random images: the network fits the data, or an error says why.
+
+    Raises:
+        ConfigError: the network cannot be built for these images and heads.
+    """
+    module = _instantiate(config.model, "model")
+    module.net.configure(shape, {head.name: head.num_classes for head in heads})
+    logits = module.net(torch.randn(2, *shape))
+    total = torch.stack([values.sum() for values in logits.values()]).sum()
+    torch.autograd.backward(total)
+
+
+def build(config: DictConfig) -> tuple[CIFAR100MHDataModule, MultiheadLitModule]:
+    """The data module and the Lightning module that a config describes."""
+    return _instantiate(config.data, "data"), _instantiate(config.model, "model")
+
+
+def build_trainer(
+    config: DictConfig, callbacks: list[Any], executor: Mapping[str, Any] | None
+) -> Trainer:
+    """The Trainer that a config describes, on the devices that the executor gives it."""
+    extra = executor if executor is not None else {"devices": 1}
+    trainer: Trainer = _instantiate(config.trainer, "trainer", callbacks=callbacks, **extra)
+    return trainer
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory that can be written, or say which one cannot.
+
+    Raises:
+        StorageError: it cannot be made, or nothing can be written in it.
+    """
+    probe = directory / ".writable"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StorageError(
+            f"{directory}: cannot be written ({os.strerror(error.errno or 0)}); "
+            "write a directory that you may write to"
+        ) from None
+
+
+def _instantiate(node: DictConfig, name: str, **extra: Any) -> Any:
+    try:
+        return instantiate(node, _convert_="all", **extra)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, MhrayError):
+            raise error.__cause__ from None
+        raise ConfigError(f"{name}: {error.__cause__ or error}; `--cfg job` prints it") from error
+
+
+def _result_of(
+    config: DictConfig,
+    reporter: ReportEpoch,
+    row: EpochRow,
+    trainer: Trainer,
+    datamodule: CIFAR100MHDataModule,
+    overrides: Sequence[str],
+) -> RunResult:
+    ranks = trainer.world_size
+    samples = datamodule.get_dataset_info()["num_train_samples"]
+    return RunResult(
+        metrics=reporter.best.metrics,
+        epoch=reporter.best.epoch,
+        epochs=row.epoch,
+        checkpoint=str(reporter.best_path),
+        seed=config.seed,
+        overrides=tuple(overrides),
+        workers=ranks,
+        global_batch=config.data.batch_size,
+        samples_per_rank=tuple(len(range(rank, samples, ranks)) for rank in range(ranks)),
+    )

@@ -1,0 +1,246 @@
+"""The same run under Ray Train, with one worker or several.
+
+Two executors, one training loop. One worker runs in Train's local mode, in the caller's process: a
+sweep of short trials would otherwise be spent on starting processes. Several workers are a real
+worker group with Lightning's Ray strategy, and only a run that asks for them pays for it.
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from omegaconf import DictConfig, OmegaConf
+from ray.train import (
+    Checkpoint,
+    CheckpointConfig,
+    FailureConfig,
+    RunConfig,
+    ScalingConfig,
+    UserCallback,
+    get_checkpoint,
+    get_context,
+)
+from ray.train import report as report_to_train
+from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
+from ray.train.torch import TorchTrainer
+from ray.train.v2.api.exceptions import WorkerGroupError
+from ray.util.queue import Empty, Queue
+from typing_extensions import override
+
+from mhray.errors import ConfigError, MhrayError
+from mhray.training.epochs import EpochRow
+from mhray.training.run import Report, RunResult, make_directory, train
+
+RAY_ENVIRONMENT = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # A teardown past 2 s marks every other trial of a reused actor as failed without running it.
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
+}
+
+
+def run(
+    config: DictConfig,
+    directory: Path,
+    *,
+    report: Report,
+    overrides: Sequence[str] = (),
+    resume_from: Path | None = None,
+) -> RunResult:
+    """Train one model on ``config.workers`` workers; see :func:`mhray.training.run.train`.
+
+    Raises:
+        ConfigError: the batch cannot be cut into as many slices as there are workers.
+    """
+    if config.workers == 1:
+        return _run_here(config, directory, report, overrides, resume_from)
+    if config.data.batch_size % config.workers:
+        raise ConfigError(
+            f"data.batch_size: {config.data.batch_size} images cannot be shared by "
+            f"{config.workers} workers; write a multiple of {config.workers}"
+        )
+    return _run_on_group(config, directory, report, overrides, resume_from)
+
+
+@contextmanager
+def local_ray(config: DictConfig) -> Iterator[None]:
+    """A Ray of this machine's own for one run, if the run needs one and none is connected.
+
+    Its dashboard is on, on the loopback only: without the State API behind it, stopped worker
+    groups leak their placement groups.
+    """
+    if config.workers == 1 or ray.is_initialized():
+        yield
+        return
+    os.environ.update(RAY_ENVIRONMENT)
+    ray.init(
+        address=os.environ.get("RAY_ADDRESS"),
+        log_to_driver=False,
+        include_dashboard=True,
+        dashboard_host="127.0.0.1",
+        logging_level=logging.ERROR,
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _run_here(
+    config: DictConfig,
+    directory: Path,
+    report: Report,
+    overrides: Sequence[str],
+    resume_from: Path | None,
+) -> RunResult:
+    torch.set_num_threads(max(1, int(config.per_worker.cpus)))
+
+    def loop() -> RunResult:
+        return train(config, directory, report=report, overrides=overrides, resume_from=resume_from)
+
+    # Ray types the loop as returning nothing, although it hands the value on.
+    untyped_loop: Any = loop
+    result: Any = TorchTrainer(untyped_loop, scaling_config=ScalingConfig(num_workers=0)).fit()
+    returned: RunResult = result.return_value
+    return returned
+
+
+def _run_on_group(
+    config: DictConfig,
+    directory: Path,
+    report: Report,
+    overrides: Sequence[str],
+    resume_from: Path | None,
+) -> RunResult:
+    make_directory(directory)
+    rows: Queue = Queue(maxsize=1, actor_options={"num_cpus": 0})
+    plan = {
+        "config": OmegaConf.to_container(config),
+        "directory": str(directory.resolve()),
+        "overrides": list(overrides),
+        "resume_from": resume_from and str(resume_from),
+    }
+    # A name seen before resumes by itself, so nothing of an earlier run may lie there.
+    shutil.rmtree(directory / "ray", ignore_errors=True)
+    forward: Any = ForwardRows(rows)
+    trainer = TorchTrainer(
+        _loop_of_one_worker,
+        train_loop_config=plan,
+        scaling_config=ScalingConfig(
+            num_workers=config.workers,
+            use_gpu=config.per_worker.gpus > 0,
+            resources_per_worker=_resources(config),
+        ),
+        run_config=RunConfig(
+            name="ray",
+            storage_path=str(directory.resolve()),
+            callbacks=[forward],
+            failure_config=FailureConfig(max_failures=1),
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
+        ),
+    )
+    _forward_while(trainer.fit, rows, report)
+    shutil.rmtree(directory / "ray", ignore_errors=True)
+    return RunResult.read(directory)
+
+
+def _resources(config: DictConfig) -> dict[str, float]:
+    gpus = {"GPU": config.per_worker.gpus} if config.per_worker.gpus > 0 else {}
+    return {"CPU": config.per_worker.cpus, **gpus}
+
+
+class ForwardRows(UserCallback):
+    """Runs in Train's controller: puts each reported row into a queue.
+
+    Not Ray's ``TuneReportCallback``, which reports from the thread that consumes reports and so
+    stops a trial for ever when the driver is busy near the trial's end.
+    """
+
+    def __init__(self, rows: Queue) -> None:
+        self.rows = rows
+
+    @override
+    def after_report(
+        self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None
+    ) -> None:
+        self.rows.put(metrics[0])
+
+
+def _forward_while(fit: Callable[[], object], rows: Queue, report: Report) -> None:
+    """Report the queue's rows from this thread for as long as ``fit`` runs in another."""
+    errors: list[BaseException] = []
+
+    def guarded_fit() -> None:
+        try:
+            fit()
+        except BaseException as error:  # noqa: BLE001  raised again below, in the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=guarded_fit, daemon=True)
+    thread.start()
+    while True:
+        is_running = thread.is_alive()
+        try:
+            report(EpochRow(**rows.get(timeout=0.5)))
+        except Empty:
+            if not is_running:
+                break
+    for error in errors:
+        raise _cause_of(error)
+
+
+def _cause_of(error: BaseException) -> BaseException:
+    """The worker's own exception, where Ray has wrapped one that mhray raises on purpose."""
+    if not isinstance(error, WorkerGroupError):
+        return error
+    causes = [
+        cause
+        for failure in error.worker_failures.values()
+        for cause in (failure, failure.__cause__)
+        if isinstance(cause, MhrayError)
+    ]
+    return causes[0] if causes else error
+
+
+def _loop_of_one_worker(plan: dict[str, Any]) -> None:
+    config = OmegaConf.create(plan["config"])
+    torch.set_num_threads(max(1, int(config.per_worker.cpus)))
+    directory = Path(plan["directory"])
+    resume_from = plan["resume_from"] and Path(plan["resume_from"])
+    with tempfile.TemporaryDirectory() as restored:
+        checkpoint = get_checkpoint()
+        if checkpoint is not None:
+            resume_from = Path(checkpoint.to_directory(restored)) / "last.ckpt"
+        train(
+            config,
+            directory,
+            report=lambda row: _report_from_worker(row, directory),
+            overrides=plan["overrides"],
+            executor={
+                "devices": "auto",
+                "strategy": RayDDPStrategy(),  # type: ignore[no-untyped-call]
+                "plugins": [RayLightningEnvironment()],  # type: ignore[no-untyped-call]
+            },
+            resume_from=resume_from,
+        )
+
+
+def _report_from_worker(row: EpochRow, directory: Path) -> None:
+    if get_context().get_world_rank() > 0:
+        report_to_train(asdict(row))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(directory / "last.ckpt", folder)
+        report_to_train(asdict(row), checkpoint=Checkpoint.from_directory(folder))

@@ -1,0 +1,168 @@
+import json
+
+import pytest
+import torch
+
+from mhray.errors import ConfigError, DivergedError, HeadMismatchError, StorageError
+from mhray.training.run import (
+    RunResult,
+    check_heads,
+    compose_run,
+    evaluate_test,
+    read_heads_of,
+    train,
+    try_one_step,
+)
+
+
+def ignore(row):
+    pass
+
+
+def run_in(directory, overrides, report=ignore, **options):
+    return train(compose_run(overrides), directory, report=report, overrides=overrides, **options)
+
+
+def test_weights_of_heads_compose_although_no_config_lists_heads():
+    config = compose_run(["model.loss_weights.left=2.0"])
+    assert config.model.loss_weights == {"left": 2.0}
+
+
+def test_a_typo_anywhere_else_stays_hydras_error():
+    with pytest.raises(ConfigError, match=r"Could not override 'model.optimizer.lrr'"):
+        compose_run(["model.optimizer.lrr=2.0"])
+
+
+def test_a_group_that_does_not_exist_names_those_that_do():
+    with pytest.raises(ConfigError, match=r"cifar100mh_cnn"):
+        compose_run(["experiment=cifar100mh_cn"])
+
+
+def test_users_groups_are_found_beside_the_shipped_ones(tmp_path):
+    (tmp_path / "trainer").mkdir()
+    (tmp_path / "trainer" / "short.yaml").write_text("defaults: [default]\nmax_epochs: 1\n")
+    assert compose_run(["trainer=short"], tmp_path).trainer.max_epochs == 1
+
+
+def test_a_weight_for_a_head_that_the_data_lack_is_refused(small_run):
+    config = compose_run([*small_run, "model.loss_weights.lft=2.0"])
+    with pytest.raises(HeadMismatchError) as error:
+        check_heads(config, read_heads_of(config)[0])
+    assert str(error.value) == (
+        "model.loss_weights.lft: the data has no such head; did you mean left? "
+        "(heads: left, right, sum)"
+    )
+
+
+def test_a_metric_that_no_run_logs_is_refused(small_run):
+    config = compose_run([*small_run, "select.metric=val/left_accuracy"])
+    with pytest.raises(ConfigError, match=r"did you mean val/left_acc?"):
+        check_heads(config, read_heads_of(config)[0])
+
+
+def test_a_mode_is_max_or_min(small_run):
+    config = compose_run([*small_run, "select.mode=best"])
+    with pytest.raises(ConfigError, match=r"select.mode: 'best' is no mode; write max or min"):
+        check_heads(config, read_heads_of(config)[0])
+
+
+def test_a_run_leaves_its_result_and_its_best_checkpoint(small_run, tmp_path):
+    rows = []
+    result = run_in(tmp_path, [*small_run, "model.loss_weights.left=2.0"], rows.append)
+    assert RunResult.read(tmp_path) == result
+    assert result.metrics == rows[result.epoch - 1].metrics
+    assert result.metrics["val/acc_mean"] == max(row.metrics["val/acc_mean"] for row in rows)
+    assert [row.epoch for row in rows] == [1, 2]
+    assert (result.seed, result.workers, result.global_batch) == (12345, 1, 60)
+    assert result.samples_per_rank == (540,)
+    assert (
+        "model.loss_weights.left=2.0"
+        in json.loads((tmp_path / "result.json").read_text())["overrides"]
+    )
+
+
+def test_one_seed_gives_the_same_metrics_twice(small_run, tmp_path):
+    first = run_in(tmp_path / "a", small_run)
+    assert run_in(tmp_path / "b", small_run).metrics == first.metrics
+
+
+def test_another_seed_gives_other_metrics(small_run, tmp_path):
+    first = run_in(tmp_path / "a", small_run)
+    assert run_in(tmp_path / "b", [*small_run, "seed=1"]).metrics != first.metrics
+
+
+STEP_LR = (
+    "model.scheduler={_target_: torch.optim.lr_scheduler.StepLR, _partial_: true, "
+    "step_size: 1, gamma: 0.5}"
+)
+
+
+@pytest.mark.parametrize("scheduler", [[], [STEP_LR]])
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(small_run, tmp_path, scheduler):
+    overrides = [*small_run, *scheduler, "trainer.max_epochs=3"]
+    whole = run_in(tmp_path / "whole", overrides)
+
+    def stop(row):
+        if row.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        run_in(tmp_path / "part", overrides, stop)
+    last = tmp_path / "part" / "last.ckpt"
+    rows = []
+    resumed = run_in(tmp_path / "part", overrides, rows.append, resume_from=last)
+    assert [row.epoch for row in rows] == [2, 3]
+    assert resumed.metrics == whole.metrics
+
+
+def test_a_run_that_had_finished_reports_its_last_epoch_again(small_run, tmp_path):
+    first = run_in(tmp_path, small_run)
+    rows = []
+    again = run_in(tmp_path, small_run, rows.append, resume_from=tmp_path / "last.ckpt")
+    assert [row.epoch for row in rows] == [2]
+    assert again == first
+
+
+def test_a_checkpoint_is_made_of_tensors_and_plain_values(small_run, tmp_path):
+    run_in(tmp_path, small_run)
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["state_dict"]
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(small_run, tmp_path):
+    with pytest.raises(DivergedError, match=r"epoch 1"):
+        run_in(tmp_path, [*small_run, "model.optimizer.lr=1e30"])
+
+
+def test_the_test_split_is_evaluated_from_a_checkpoint(small_run, tmp_path):
+    result = run_in(tmp_path, small_run)
+    metrics = evaluate_test(compose_run(small_run), tmp_path / "best.ckpt")
+    assert set(metrics) >= {"test/left_acc", "test/right_acc", "test/sum_acc", "test/acc_mean"}
+    assert not any(name.startswith("test/") for name in result.metrics)
+
+
+def test_a_directory_that_cannot_be_written_is_named(small_run, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"file/run: cannot be written \(Not a directory\)"):
+        run_in(tmp_path / "file" / "run", small_run)
+
+
+def test_a_checkpoint_that_does_not_exist_is_named(small_run, tmp_path):
+    with pytest.raises(ConfigError, match=r"ckpt_path: there is no file nowhere.ckpt"):
+        run_in(tmp_path, [*small_run, "ckpt_path=nowhere.ckpt"])
+
+
+def test_a_trainer_that_cannot_be_made_says_where(small_run, tmp_path):
+    with pytest.raises(ConfigError, match=r"^trainer: .*abacus"):
+        run_in(tmp_path, [*small_run, "trainer.accelerator=abacus"])
+
+
+def test_an_override_that_cannot_be_read_is_named():
+    with pytest.raises(ConfigError, match=r"^trainer.max_epochs=\[: no viable alternative"):
+        compose_run(["trainer.max_epochs=["])
+
+
+def test_a_network_that_does_not_fit_the_data_is_refused(small_run):
+    config = compose_run([*small_run, "model.net.input_channels=1"])
+    heads, shape = read_heads_of(config)
+    with pytest.raises(ConfigError, match=r"model.net.input_channels"):
+        try_one_step(config, heads, shape)

@@ -1,0 +1,202 @@
+"""The champion: registered whole or not at all, loaded by name, fed with raw images."""
+
+import json
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+
+from mhray.errors import ConfigError, StorageError
+from mhray.heads import Head
+from mhray.models.cnn import SimpleCNN
+from mhray.training.outbox import RunUpdate
+from mhray.training.served_model import NetworkSpec, log_best_model
+from mhray.training.tracking import open_tracking
+
+HEADS = (Head("left", 10), Head("type", 4, smallest_value=21))
+HEADS_CONFIG = {"left": 10, "type": 4}
+ARGUMENTS = {"conv1_channels": 4, "conv2_channels": 8, "fc_hidden": 16}
+MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
+IMAGES = np.random.default_rng(0).integers(0, 256, (300, 16, 24, 3), dtype=np.uint8)
+SPEC = NetworkSpec(
+    network="mhray.models.cnn.SimpleCNN",
+    arguments=ARGUMENTS,
+    heads=HEADS,
+    image_shape=(3, 16, 24),
+    channel_mean=MEAN,
+    channel_std=STD,
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("store")
+    uri = f"sqlite:///{directory}/mlflow.db"
+    open_tracking(uri, "first", directory / "artifacts")
+    return uri
+
+
+@pytest.fixture
+def tracking(store, request, tmp_path):
+    tracking = open_tracking(store, request.node.name, tmp_path / "artifacts")
+    tracking.deliver([RunUpdate("study", 1000, "study")])
+    return tracking
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    network = SimpleCNN(**ARGUMENTS)
+    network.configure((3, 16, 24), HEADS_CONFIG)
+    return network.eval()
+
+
+@pytest.fixture
+def publish(tracking, network, request):
+    """Logs the network under a name of the test's own."""
+
+    def log(**changes):
+        arguments = {
+            "example_images": IMAGES[:2],
+            "tracking": tracking,
+            "run_id": tracking.run_id("study"),
+            "registered_name": request.node.name,
+            "tags": {"mhray.trial": "3"},
+        }
+        return log_best_model(network, SPEC, **(arguments | changes))
+
+    return log
+
+
+@pytest.fixture
+def load(store):
+    """Loads a model as a user would, who has set the tracking URI."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(store)
+    yield mlflow.pyfunc.load_model
+    mlflow.set_tracking_uri(before)
+
+
+def classes_of(network, images):
+    pixels = torch.tensor(images).permute(0, 3, 1, 2) / 255
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+    with torch.inference_mode():
+        logits = network((pixels - mean) / std)
+    return {head: values.argmax(1).tolist() for head, values in logits.items()}
+
+
+def versions_of(tracking, name):
+    return tracking.client.search_model_versions(f"name = '{name}'")
+
+
+def test_the_champion_predicts_the_class_of_each_head_from_raw_images(
+    publish, load, network, request
+):
+    publish()
+    table = load(f"models:/{request.node.name}@champion").predict(IMAGES)
+    assert table.to_dict("list") == classes_of(network, IMAGES)
+    assert [str(kind) for kind in table.dtypes] == ["int64", "int64"]
+
+
+def test_publishing_prints_nothing(publish, capfd):
+    publish()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("count", [0, 1, 256, 257])
+def test_any_number_of_images_is_a_batch(publish, load, network, count):
+    model = load(publish())
+    assert model.predict(IMAGES[:count]).to_dict("list") == classes_of(network, IMAGES[:count])
+
+
+def test_images_that_are_no_bytes_are_refused(publish, load):
+    model = load(publish())
+    with pytest.raises(
+        mlflow.MlflowException, match="dtype of input float64 does not match expected dtype uint8"
+    ):
+        model.predict(IMAGES / 255)
+
+
+def test_signature_and_input_example_say_what_goes_in_and_out(publish, load):
+    metadata = load(publish()).metadata
+    assert str(metadata.signature.inputs) == "[Tensor('uint8', (-1, 16, 24, 3))]"
+    assert metadata.signature.outputs.input_names() == ["left", "type"]
+    assert metadata.saved_input_example_info["artifact_path"] == "input_example.json"
+
+
+def test_the_model_belongs_to_its_run(publish, tracking, request):
+    publish(description="the best trial")
+    (version,) = versions_of(tracking, request.node.name)
+    assert version.run_id == tracking.run_id("study")
+    assert (version.description, version.tags) == ("the best trial", {"mhray.trial": "3"})
+    (output,) = tracking.client.get_run(version.run_id).outputs.model_outputs
+    assert tracking.client.get_logged_model(output.model_id).status == "READY"
+
+
+def test_requirements_are_exact(publish, tracking, tmp_path):
+    publish()
+    (requirements,) = (tmp_path / "artifacts").rglob("requirements.txt")
+    lines = requirements.read_text().splitlines()
+    names = ["mhray", "mlflow", "numpy", "pandas", "torch"]
+    assert [line.split("==")[0] for line in lines] == names
+    assert not any("+" in line for line in lines)
+
+
+def test_publishing_the_same_model_again_makes_no_second_version(publish, tracking, request):
+    assert publish() == publish() == f"models:/{request.node.name}/1"
+    assert len(versions_of(tracking, request.node.name)) == 1
+
+
+def test_another_study_s_model_with_the_same_tags_is_another_version(publish, tracking):
+    publish()
+    tracking.deliver([RunUpdate("study 2", 1000, "study 2")])
+    assert publish(run_id=tracking.run_id("study 2")).endswith("/2")
+
+
+def test_a_better_model_takes_the_alias(publish, tracking, request):
+    publish()
+    assert publish(tags={"mhray.trial": "8"}) == f"models:/{request.node.name}/2"
+    champion = tracking.client.get_model_version_by_alias(request.node.name, "champion")
+    assert champion.version == 2
+
+
+def test_a_model_that_cannot_be_logged_leaves_nothing(publish, tracking, request, tmp_path):
+    (tmp_path / "artifacts").touch()
+    with pytest.raises(StorageError, match=r"registered as test_a_model.* \(.*Not a directory"):
+        publish()
+    assert versions_of(tracking, request.node.name) == []
+    assert tracking.client.search_logged_models([tracking.experiment_id]) == []
+
+
+@pytest.mark.parametrize("alias", ["no spaces please", "v1", "latest"])
+def test_a_version_that_cannot_get_its_alias_is_removed(publish, tracking, request, alias):
+    with pytest.raises(StorageError, match="alias"):
+        publish(alias=alias)
+    assert versions_of(tracking, request.node.name) == []
+
+
+def test_a_name_that_mlflow_refuses_leaves_no_model(publish, tracking):
+    with pytest.raises(StorageError) as error:
+        publish(registered_name="a/b")
+    assert str(error.value).startswith(
+        "mlflow.register_best_as: the best model cannot be logged and registered as a/b ("
+    )
+    assert tracking.client.search_logged_models([tracking.experiment_id]) == []
+
+
+def test_a_spec_survives_its_file(network):
+    again = NetworkSpec.model_validate_json(SPEC.model_dump_json())
+    assert again == SPEC
+    built = again.build(network.state_dict())
+    assert classes_of(built, IMAGES) == classes_of(network, IMAGES)
+
+
+@pytest.mark.parametrize("kind", ["os.system", "torch.nn.Linear", "mhray.models.cnn.nn"])
+def test_a_spec_that_names_no_network_is_refused_before_anything_is_called(kind):
+    spec = NetworkSpec.model_validate_json(json.dumps(SPEC.model_dump() | {"network": kind}))
+    with pytest.raises(ConfigError) as error:
+        spec.build({})
+    assert str(error.value) == (
+        f"network.json: {kind} is no network; name a subclass of MultiheadNetwork"
+    )
