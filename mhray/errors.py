@@ -4,11 +4,11 @@ MhrayError
 ├── ConfigError              a config, an override or a study file is wrong
 │   └── HeadMismatchError    something names a head that the data lack
 ├── DataError                a data set is wrong
-│   ├── DataNotFoundError    a file or directory that a data set needs is missing (FileNotFoundError)
+│   ├── DataNotFoundError    a file or directory is missing (FileNotFoundError)
 │   └── DataFormatError      a file is not what the format says (ValueError)
 │       └── UnsafePickleError    a pickle asks for more than plain arrays
 ├── StorageError             a directory, database or port cannot be opened or written
-├── StudyConflictError       the journal holds another study under this name, or another sweep runs it
+├── StudyConflictError       the journal holds another study, or another sweep runs it
 └── DivergedError            a loss became NaN or infinite
 
 A message has three parts: where, what is wrong, what to write instead.

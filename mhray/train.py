@@ -1,0 +1,90 @@
+"""``python -m mhray.train``: one run, from Hydra overrides to a trained model.
+
+Hydra's own command line is kept whole (``--cfg job``, ``-m``, ``hydra.run.dir=DIR``), with two
+changes: loss weights of heads compose although no config lists heads, and a user's mistake ends
+with one message and exit code 2.
+"""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mhray.errors import MhrayError
+from mhray.training.chatter import chatter_to
+from mhray.training.epochs import EpochRow
+from mhray.training.project import config_directory
+from mhray.training.run import (
+    as_hydra_override,
+    check_heads,
+    evaluate_test,
+    explain,
+    read_heads_of,
+)
+from mhray.training.workers import local_ray, run
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends with exit code 2."""
+    sys.argv[1:] = [as_hydra_override(argument) for argument in sys.argv[1:]]
+    # Hydra would print a traceback and exit with 1; this has it raise what we explain below.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        _composed_run()
+    except (HydraException, OmegaConfBaseException) as error:
+        _fail(explain(error))
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}; write hydra.run.dir=DIR that can be written")
+
+
+@hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
+def _composed_run(config: DictConfig) -> None:
+    directory = Path(HydraConfig.get().runtime.output_dir)
+    overrides = [text.removeprefix("++") for text in HydraConfig.get().overrides.task]
+    try:
+        OmegaConf.resolve(config)
+        check_heads(config, read_heads_of(config)[0])
+        with chatter_to(directory / "log.txt") as out:
+            _run(config, directory, overrides, out)
+    except MhrayError as error:
+        # Not in main: Hydra has words of its own for an error that passes through it.
+        _fail(str(error))
+
+
+def _run(config: DictConfig, directory: Path, overrides: list[str], out: TextIO) -> None:
+    def print_row(row: EpochRow) -> None:
+        print(f"epoch {row.epoch}: {_shown(row.metrics, 'acc')} ({row.seconds:.1f} s)", file=out)
+
+    with local_ray(config):
+        result = run(config, directory, report=print_row, overrides=overrides)
+    print(f"best epoch {result.epoch}: {_shown(result.metrics, '')}", file=out)
+    if config.test:
+        tested = evaluate_test(config, Path(result.checkpoint))
+        replace(result, metrics=result.metrics | tested).write(directory)
+        print(f"test: {_shown(tested, '')}", file=out)
+    print(f"result: {directory / 'result.json'}\ncheckpoint: {result.checkpoint}", file=out)
+
+
+def _shown(metrics: dict[str, float], suffix: str) -> str:
+    """The metrics with this ending, training ones left out, on one line."""
+    return "  ".join(
+        f"{name} {value:.4f}"
+        for name, value in sorted(metrics.items())
+        if name.endswith(suffix) and not name.startswith("train/")
+    )
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,301 @@
+"""The journal: the only reader and writer of a study's state, which lives in an Optuna storage.
+
+What is finished is finished here first. Ray's state, MLflow and the report can be lost and rebuilt
+from it, so nothing else needs to be durable, and resuming is opening the same journal again.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from mhray.errors import StorageError, StudyConflictError
+from mhray.training.epochs import EpochRow, Selection
+from mhray.tuning.study import Study
+
+State: TypeAlias = Literal["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
+
+BASELINE = 0
+
+STUDY_FILE = "study"
+DATA = "data"
+ORIGIN = "origin"
+KEY = "key"
+SECONDS = "seconds"
+CHANGES = "changes"
+
+OVERRIDES = "overrides"
+SEED = "seed"
+EPOCHS = "epochs"
+CHECKPOINT = "checkpoint"
+MLFLOW_RUN_ID = "mlflow_run_id"
+STARTS = "starts"
+FAILURE = "failure"
+TEST = "test"
+
+DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
+STATES: tuple[State, ...] = ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
+FIXED = ("base", "search", "objectives", "select")
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """What the journal holds of one trial.
+
+    Attributes:
+        number: counted from 0; trial 0 is the equal-weights baseline.
+        params: what Optuna drew, by its own names.
+        epochs: a row per epoch.
+        starts: how often it was started.
+        failure: why it failed, or empty.
+        test: the ``test/`` metrics, if it was ever shown to the test split.
+        seconds: wall-clock time over all its epochs.
+    """
+
+    number: int
+    state: State
+    overrides: tuple[str, ...]
+    seed: int
+    params: dict[str, Any]
+    epochs: tuple[EpochRow, ...]
+    checkpoint: str
+    mlflow_run_id: str
+    starts: int
+    failure: str
+    test: dict[str, float]
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds over all epochs."""
+        return sum(row.seconds for row in self.epochs)
+
+    def best_epoch(self, selection: Selection) -> EpochRow:
+        """The row of the epoch with the best selected metric; the earliest of equals.
+
+        Raises:
+            IndexError: the trial has finished no epoch.
+        """
+        best = self.epochs[0]
+        for row in self.epochs[1:]:
+            if selection.prefers(row.metrics[selection.metric], best.metrics[selection.metric]):
+                best = row
+        return best
+
+
+class Journal:
+    """One study in its storage.
+
+    Use :meth:`open`.
+    """
+
+    def __init__(self, study: optuna.Study, storage: BaseStorage) -> None:
+        self._study = study
+        self._storage = storage
+        self._study_id = storage.get_study_id_from_name(study.study_name)
+        self._opened = time.monotonic()
+        self._seconds_before = float(study.user_attrs.get(SECONDS, 0.0))
+
+    @classmethod
+    def open(cls, study: Study, directory: Path) -> "Journal":
+        """Open a study's journal, creating it if need be.
+
+        Raises:
+            StorageError: the database cannot be opened or is not one.
+        """
+        where = study.journal if study.journal != "auto" else f"sqlite:///{directory}/journal.db"
+        try:
+            storage = _storage_at(where)
+            opened = optuna.create_study(
+                storage=storage,
+                study_name=study.name,
+                direction=DIRECTIONS[study.select.mode],
+                load_if_exists=True,
+            )
+        except (SQLAlchemyError, OSError, ImportError) as error:
+            reason = str(error).splitlines()[0]
+            raise StorageError(
+                f"journal: {where} cannot be opened ({reason}); write a path you may write to, "
+                "or move the broken file away"
+            ) from None
+        return cls(opened, storage)
+
+    def begin(
+        self, study: Mapping[str, Any], data: Mapping[str, Any], origin: Mapping[str, str]
+    ) -> None:
+        """Record what this study is, or refuse to go on with another one.
+
+        Args:
+            study: the resolved study file.
+            data: fingerprint of the data set and how it is split.
+            origin: versions and commit, recorded at the first start.
+
+        Raises:
+            StudyConflictError: the journal holds a study of this name that differs in what it
+                searches or in its data.
+        """
+        attributes = self._study.user_attrs
+        if STUDY_FILE not in attributes:
+            self._study.set_user_attr(KEY, uuid.uuid4().hex)
+            self._study.set_user_attr(DATA, dict(data))
+            self._study.set_user_attr(ORIGIN, dict(origin))
+            self._study.set_user_attr(STUDY_FILE, dict(study))
+            return
+        self._refuse_another(attributes[STUDY_FILE], study, FIXED)
+        self._refuse_another(attributes[DATA], data, tuple(data))
+        if attributes[STUDY_FILE] != dict(study):
+            changes = [*attributes.get(CHANGES, []), {"time": time.time(), "study": dict(study)}]
+            self._study.set_user_attr(CHANGES, changes)
+
+    def _refuse_another(
+        self, before: Mapping[str, Any], now: Mapping[str, Any], keys: Sequence[str]
+    ) -> None:
+        changed = [key for key in keys if before.get(key) != now.get(key)]
+        if changed:
+            lines = "; ".join(f"{key} was {before.get(key)}, is {now.get(key)}" for key in changed)
+            raise StudyConflictError(
+                f"name: the journal holds another study named {self._study.study_name}: {lines}; "
+                "write another name, or take the change back"
+            )
+
+    @property
+    def key(self) -> str:
+        """Tells this study from every other, one of the same name in the same place included."""
+        return str(self._study.user_attrs[KEY])
+
+    def enqueue(self, params: Mapping[str, Any]) -> None:
+        """Have the next new trial draw these values, by Optuna's names."""
+        self._study.enqueue_trial(dict(params))
+
+    def is_empty(self) -> bool:
+        """Whether no trial was ever asked for."""
+        return not self._study.get_trials(deepcopy=False)
+
+    def ask(self, sampler: BaseSampler) -> Trial:
+        """A new trial, whose values ``sampler`` chooses."""
+        self._study.sampler = sampler
+        return self._study.ask()
+
+    def reopen(self, number: int, sampler: BaseSampler) -> Trial:
+        """The Optuna trial of an orphan: values drawn before stay, others are drawn now."""
+        self._study.sampler = sampler
+        return Trial(self._study, self._id(number))
+
+    def orphans(self) -> list[TrialRecord]:
+        """The trials that were running when an earlier sweep ended, the oldest first."""
+        return self.trials("RUNNING")
+
+    def ended(self) -> list[TrialRecord]:
+        """The trials that are finished for good, by number."""
+        return self.trials("COMPLETE", "PRUNED", "FAIL")
+
+    def describe(self, number: int, overrides: Sequence[str], seed: int) -> None:
+        """Record what a new trial is, before it starts."""
+        self._set(number, OVERRIDES, list(overrides))
+        self._set(number, SEED, seed)
+
+    def count_start(self, number: int) -> int:
+        """Record that a trial is being started; returns how often it has been."""
+        starts = self._attributes(number).get(STARTS, 0) + 1
+        self._set(number, STARTS, starts)
+        return int(starts)
+
+    def add_epoch(self, number: int, row: EpochRow) -> bool:
+        """Record an epoch, unless it is recorded already; returns whether it was new."""
+        rows = self._attributes(number).get(EPOCHS, [])
+        if any(recorded["epoch"] >= row.epoch for recorded in rows):
+            return False
+        self._set(number, EPOCHS, [*rows, asdict(row)])
+        self._storage.set_trial_intermediate_value(self._id(number), row.epoch, row.best)
+        return True
+
+    def end(
+        self,
+        number: int,
+        state: State,
+        *,
+        value: float | None = None,
+        checkpoint: str = "",
+        mlflow_run_id: str = "",
+        failure: str = "",
+    ) -> None:
+        """Commit a trial's end. Once this returns, the trial is finished for good."""
+        self._set(number, CHECKPOINT, checkpoint)
+        self._set(number, MLFLOW_RUN_ID, mlflow_run_id)
+        self._set(number, FAILURE, failure)
+        self._study.set_user_attr(SECONDS, self.seconds())
+        self._study.tell(number, value, state=TrialState[state])
+
+    def set_test(self, number: int, metrics: Mapping[str, float]) -> None:
+        """Record a trial's ``test/`` metrics."""
+        self._set_late(number, TEST, dict(metrics))
+
+    def set_mlflow_run_id(self, number: int, run_id: str) -> None:
+        """Record a trial's MLflow run, if MLflow was away when the trial ended."""
+        self._set_late(number, MLFLOW_RUN_ID, run_id)
+
+    def seconds(self) -> float:
+        """Wall-clock seconds that sweeps of this study have run, this one included."""
+        return self._seconds_before + time.monotonic() - self._opened
+
+    def trials(self, *states: State) -> list[TrialRecord]:
+        """The trials in these states (all if none is named), by number."""
+        wanted = [TrialState[state] for state in states or STATES]
+        return [
+            self._record(trial) for trial in self._study.get_trials(deepcopy=False, states=wanted)
+        ]
+
+    def trial(self, number: int) -> TrialRecord:
+        """One trial."""
+        return self._record(self._storage.get_trial(self._id(number)))
+
+    def _id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
+    def _attributes(self, number: int) -> dict[str, Any]:
+        return self._storage.get_trial(self._id(number)).user_attrs
+
+    def _set(self, number: int, name: str, value: Any) -> None:
+        self._storage.set_trial_user_attr(self._id(number), name, value)
+
+    def _set_late(self, number: int, name: str, value: Any) -> None:
+        """Record what becomes known of a finished trial, which Optuna lets nobody change."""
+        self._study.set_user_attr(f"{name}:{number}", value)
+
+    def _record(self, trial: FrozenTrial) -> TrialRecord:
+        late = self._study.user_attrs
+        names = (MLFLOW_RUN_ID, TEST)
+        known = {name: late.get(f"{name}:{trial.number}") for name in names}
+        return _record(trial, {name: value for name, value in known.items() if value is not None})
+
+
+def _storage_at(where: str) -> BaseStorage:
+    if where.startswith("journal-file:"):
+        return JournalStorage(JournalFileBackend(where.removeprefix("journal-file:")))
+    return RDBStorage(where)
+
+
+def _record(trial: FrozenTrial, late: Mapping[str, Any]) -> TrialRecord:
+    attributes = trial.user_attrs | late
+    return TrialRecord(
+        number=trial.number,
+        state=cast("State", trial.state.name),
+        overrides=tuple(attributes.get(OVERRIDES, ())),
+        seed=attributes.get(SEED, 0),
+        params=dict(trial.params),
+        epochs=tuple(EpochRow(**row) for row in attributes.get(EPOCHS, ())),
+        checkpoint=attributes.get(CHECKPOINT, ""),
+        mlflow_run_id=attributes.get(MLFLOW_RUN_ID, ""),
+        starts=attributes.get(STARTS, 0),
+        failure=attributes.get(FAILURE, ""),
+        test=attributes.get(TEST, {}),
+    )

@@ -1,0 +1,87 @@
+"""What the journal holds, told to MLflow.
+
+The journal is told first, always. MLflow hears the same again at every start, and what it has heard
+before changes nothing; so a crash between the two is mended by the next start.
+"""
+
+from pathlib import Path
+
+from typing_extensions import override
+
+from mhray.training.epochs import EpochRow, Selection
+from mhray.training.recorder import StudyEnd, StudyRecorder, TrialEnd
+from mhray.training.tracking import Tracking, open_tracking
+from mhray.tuning.journal import TrialRecord
+from mhray.tuning.search import Observer
+from mhray.tuning.study import Study
+
+CLOSING_SECONDS = 30.0
+END_STATES: dict[str, TrialEnd] = {"COMPLETE": "COMPLETE", "PRUNED": "PRUNED", "FAIL": "FAIL"}
+
+
+class MlflowObserver(Observer):
+    """Tells MLflow what happens to a study's trials.
+
+    Attributes:
+        tracking: where to.
+        recorder: the study's.
+    """
+
+    def __init__(self, tracking: Tracking, recorder: StudyRecorder, selection: Selection) -> None:
+        self.tracking = tracking
+        self.recorder = recorder
+        self._selection = selection
+
+    def run_id_of(self, number: int) -> str:
+        """A trial's MLflow run; empty as long as MLflow has not answered."""
+        return self.recorder.run_id_of(number) or ""
+
+    @override
+    def trial_started(self, record: TrialRecord) -> None:
+        self.recorder.trial_started(
+            record.number, record.overrides, record.seed, {"mhray.starts": str(record.starts)}
+        )
+
+    @override
+    def epoch_ended(self, number: int, row: EpochRow) -> None:
+        self.recorder.epoch_ended(number, row)
+
+    @override
+    def trial_ended(self, record: TrialRecord) -> None:
+        metrics = record.best_epoch(self._selection).metrics if record.epochs else {}
+        self.recorder.trial_ended(
+            record.number, END_STATES[record.state], metrics, record.seconds, record.failure
+        )
+
+    def tell_again(self, records: list[TrialRecord]) -> None:
+        """Tell all that has ended; what MLflow knows already changes nothing."""
+        for record in records:
+            if not self.recorder.has_ended(record.number):
+                self.trial_started(record)
+                for row in record.epochs:
+                    self.epoch_ended(record.number, row)
+                self.trial_ended(record)
+
+    def study_ended(self, state: StudyEnd, best: TrialRecord | None) -> None:
+        """Tell how this start of the study ended."""
+        metrics = best.best_epoch(self._selection).metrics | best.test if best else {}
+        tags = {"mhray.best_trial": str(best.number)} if best else {}
+        self.recorder.study_ended(state, metrics, tags)
+
+    def close(self) -> int:
+        """Deliver what waits; returns how many updates still do."""
+        return self.recorder.close(CLOSING_SECONDS)
+
+
+def open_recorder(
+    study: Study, key: str, directory: Path, text: str, origin: dict[str, str]
+) -> MlflowObserver:
+    """MLflow, opened for a study, with the study's own run started.
+
+    Raises:
+        StorageError: MLflow's store or the write-ahead file cannot be opened.
+    """
+    tracking = open_tracking(study.mlflow.tracking_uri, study.name, directory / "mlflow-artifacts")
+    recorder = StudyRecorder(tracking, study.name, key, directory / "mlflow.jsonl")
+    recorder.study_started(text, {}, {f"mhray.{name}": value for name, value in origin.items()})
+    return MlflowObserver(tracking, recorder, Selection(study.select.metric, study.select.mode))

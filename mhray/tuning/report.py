@@ -1,0 +1,133 @@
+"""What a study found: the best trial beside equal weights, and the line that repeats it."""
+
+import shlex
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from mhray.training.epochs import Selection
+from mhray.tuning.distributions import LOSS_WEIGHTS
+from mhray.tuning.journal import BASELINE, TrialRecord
+from mhray.tuning.study import Study
+
+
+def best_of(records: Sequence[TrialRecord], selection: Selection) -> TrialRecord | None:
+    """The complete trial with the best selected metric; the earliest of equals; None if none is."""
+    best: TrialRecord | None = None
+    for record in records:
+        if record.state == "COMPLETE" and (
+            best is None or selection.prefers(_value(record, selection), _value(best, selection))
+        ):
+            best = record
+    return best
+
+
+def front_of(records: Sequence[TrialRecord], study: Study) -> list[TrialRecord]:
+    """The complete trials that no other one beats on every objective of the study."""
+    complete = [record for record in records if record.state == "COMPLETE"]
+    scores = {record.number: _scores(record, study) for record in complete}
+    return [
+        record
+        for record in complete
+        if not any(
+            _dominates(scores[other.number], scores[record.number])
+            for other in complete
+            if other is not record
+        )
+    ]
+
+
+def reproduce_line(record: TrialRecord) -> str:
+    """The command that trains this trial again.
+
+    The seed is part of it, since the same overrides with another seed are another run.
+    """
+    seed = f"seed={record.seed}"
+    return train_command([*record.overrides, *([] if seed in record.overrides else [seed])])
+
+
+def train_command(overrides: Sequence[str]) -> str:
+    """What to type for a run with these overrides.
+
+    >>> train_command(["model.optimizer.lr=0.001", "data.source=null"])
+    'python -m mhray.train model.optimizer.lr=0.001 data.source=null'
+    """
+    return shlex.join(["python", "-m", "mhray.train", *overrides])
+
+
+def print_result(
+    console: Console, study: Study, records: Sequence[TrialRecord], selection: Selection
+) -> None:
+    """The result table and the line that reproduces the best trial."""
+    best = best_of(records, selection)
+    if best is None:
+        console.print("no trial is complete, so there is no best one", markup=False)
+        return
+    baseline = next(record for record in records if record.number == BASELINE)
+    console.print(result_table(best, baseline, selection, _name_of_baseline(study)))
+    if len(study.objectives) > 1:
+        numbers = ", ".join(str(record.number) for record in front_of(records, study))
+        console.print(f"Pareto front: trials {numbers}", markup=False)
+    console.print("Reproduce the best trial:", markup=False)
+    console.print(reproduce_line(best), markup=False)
+
+
+def result_table(
+    best: TrialRecord, baseline: TrialRecord, selection: Selection, baseline_name: str
+) -> Table:
+    """Best trial and trial 0 side by side, on validation and on test."""
+    title = f"best trial {best.number} beside trial {baseline.number} ({baseline_name})"
+    table = Table(title=title, title_justify="left")
+    table.add_column("accuracy")
+    for split in ("validation", "test"):
+        table.add_column(f"{split}\nbest", justify="right")
+        table.add_column(f"{split}\n{baseline_name}", justify="right")
+    columns = [
+        values
+        for split in ("val", "test")
+        for values in (_accuracies(best, split, selection), _accuracies(baseline, split, selection))
+    ]
+    for name in columns[0]:
+        table.add_row(name, *(_cell(values.get(name)) for values in columns))
+    return table
+
+
+def _name_of_baseline(study: Study) -> str:
+    weighs = any(path.startswith(LOSS_WEIGHTS) for path in study.search)
+    return "equal weights" if weighs else "the config itself"
+
+
+def _accuracies(record: TrialRecord, split: str, selection: Selection) -> dict[str, float]:
+    metrics = record.test if split == "test" else _best_metrics(record, selection)
+    mean = f"{split}/acc_mean"
+    heads = {
+        name.removeprefix(f"{split}/").removesuffix("_acc"): value
+        for name, value in metrics.items()
+        if name.startswith(f"{split}/") and name.endswith("_acc")
+    }
+    return {**heads, "mean": metrics[mean]} if mean in metrics else heads
+
+
+def _best_metrics(record: TrialRecord, selection: Selection) -> dict[str, float]:
+    return record.best_epoch(selection).metrics if record.epochs else {}
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _value(record: TrialRecord, selection: Selection) -> float:
+    return record.best_epoch(selection).metrics[selection.metric]
+
+
+def _scores(record: TrialRecord, study: Study) -> list[float]:
+    metrics = record.best_epoch(Selection(study.select.metric, study.select.mode)).metrics
+    return [
+        metrics[goal.metric] if goal.mode == "max" else -metrics[goal.metric]
+        for goal in study.objectives
+    ]
+
+
+def _dominates(scores: list[float], other: list[float]) -> bool:
+    return scores != other and all(a >= b for a, b in zip(scores, other, strict=True))

@@ -1,0 +1,221 @@
+"""A study as a Ray Tune searcher: what to run next, and what the sampler is told.
+
+Not Ray's own ``OptunaSearch``: that tells Optuna a trial which ASHA stopped at epoch 1 as complete
+with its epoch-1 value, keeps several objectives from early stopping, and loses its study with the
+driver. Here only trials that trained to the end are told as complete, the others as pruned with
+their last value, and every word goes into the journal before anyone else hears of it.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import optuna
+from optuna import samplers
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
+from ray.tune.search import Searcher
+from typing_extensions import override
+
+from mhray.training.epochs import EpochRow
+from mhray.tuning.guard import Guard
+from mhray.tuning.journal import Journal, State, TrialRecord
+from mhray.tuning.space import draw, format_override
+from mhray.tuning.study import RandomSampler, Study, TpeSampler
+
+DEFAULTS = {"select.metric": "val/acc_mean", "select.mode": "max", "workers": 1}
+
+
+class Observer(Protocol):
+    """Hears of everything once it stands in the journal."""
+
+    def trial_started(self, record: TrialRecord) -> None:
+        """A trial was handed to a worker, for the first time or again."""
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """A trial is finished for good."""
+
+    def epoch_ended(self, number: int, row: EpochRow) -> None:
+        """A trial has finished an epoch that it had not finished before."""
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What the searcher has to know besides the study.
+
+    Attributes:
+        max_epochs: the epoch at which a trial is complete.
+        seed: of every search trial's run.
+        trial_directory: where a trial keeps its checkpoints.
+        run_id_of: the MLflow run of a trial, or empty as long as it has none.
+    """
+
+    max_epochs: int
+    seed: int
+    trial_directory: Callable[[int], Path]
+    run_id_of: Callable[[int], str]
+
+
+class StudySearch(Searcher):
+    """Hands out orphans, then what the sampler asks for; tells the journal how it ended."""
+
+    def __init__(
+        self,
+        study: Study,
+        journal: Journal,
+        plan: SearchPlan,
+        observers: list[Observer],
+        guard: Guard,
+    ) -> None:
+        super().__init__(metric="best", mode=study.select.mode)
+        self._study = study
+        self._journal = journal
+        self._plan = plan
+        self._observers = observers
+        self._guard = guard
+        self._sampler = sampler_of(study, len(journal.trials()))
+        self._orphans = journal.orphans()
+        self._numbers: dict[str, int] = {}
+
+    @override
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
+    ) -> bool:
+        return True
+
+    @override
+    def suggest(self, trial_id: str) -> Any:
+        with self._guard:
+            return self._next(trial_id)
+        return Searcher.FINISHED
+
+    @override
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        with self._guard:
+            self._record(self._numbers[trial_id], result)
+
+    @override
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        with self._guard:
+            number = self._numbers.pop(trial_id)
+            if result is not None:
+                self._record(number, result)
+            self._end(number, failed=error or result is None or "failure" in result)
+
+    @override
+    def save(self, checkpoint_path: str) -> None:
+        Path(checkpoint_path).write_text("the study's journal holds the state\n", encoding="utf-8")
+
+    @override
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a sweep resumes from its journal, never from Tune's snapshot")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def _next(self, trial_id: str) -> dict[str, Any]:
+        record = self._orphans.pop(0) if self._orphans else None
+        if record is None or not record.overrides:
+            record = self._draw(record)
+        self._numbers[trial_id] = record.number
+        return {"number": record.number, "overrides": list(record.overrides)}
+
+    def _draw(self, orphan: TrialRecord | None) -> TrialRecord:
+        trial = (
+            self._journal.ask(self._sampler)
+            if orphan is None
+            else self._journal.reopen(orphan.number, self._sampler)
+        )
+        overrides = overrides_of(self._study, trial)
+        self._journal.describe(trial.number, overrides, self._plan.seed)
+        return self._journal.trial(trial.number)
+
+    def _record(self, number: int, result: Mapping[str, Any]) -> None:
+        if "epoch" not in result or "failure" in result:
+            return
+        row = row_of(result)
+        if self._journal.add_epoch(number, row):
+            for observer in self._observers:
+                observer.epoch_ended(number, row)
+
+    def _end(self, number: int, *, failed: bool) -> None:
+        record = self._journal.trial(number)
+        directory = self._plan.trial_directory(number)
+        state: State = "FAIL" if failed or not record.epochs else "PRUNED"
+        if state == "PRUNED" and record.epochs[-1].epoch >= self._plan.max_epochs:
+            state = "COMPLETE"
+        self._journal.end(
+            number,
+            state,
+            value=record.epochs[-1].best if state == "COMPLETE" else None,
+            checkpoint=str(directory / "best.ckpt") if record.epochs else "",
+            mlflow_run_id=self._plan.run_id_of(number),
+            failure=failure_in(directory) if state == "FAIL" else "",
+        )
+        for observer in self._observers:
+            observer.trial_ended(self._journal.trial(number))
+
+
+def fixed_overrides(study: Study) -> list[str]:
+    """What all trials of a study have in common, as overrides of one run."""
+    select = {"select.metric": study.select.metric, "select.mode": study.select.mode}
+    workers = {"workers": study.resources.workers_per_trial}
+    common = {**study.base, **select, **workers}
+    return [
+        format_override(path, value)
+        for path, value in common.items()
+        if path in study.base or value != DEFAULTS[path]
+    ]
+
+
+def overrides_of(study: Study, trial: optuna.Trial) -> list[str]:
+    """Everything that is typed after ``python -m mhray.train`` for this trial."""
+    drawn = draw(study.search, trial)
+    return [*fixed_overrides(study), *(format_override(*item) for item in drawn.items())]
+
+
+def samples_of(study: Study, count: int) -> list[list[str]]:
+    """What ``count`` trials could be: random draws, the same at every call."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    scratch = optuna.create_study(sampler=samplers.RandomSampler(seed=0))
+    return [overrides_of(study, scratch.ask()) for _ in range(count)]
+
+
+def row_of(result: Mapping[str, Any]) -> EpochRow:
+    """The epoch's row in a flattened Tune result."""
+    prefix = "metrics/"
+    metrics = {
+        name.removeprefix(prefix): value
+        for name, value in result.items()
+        if name.startswith(prefix)
+    }
+    return EpochRow(result["epoch"], metrics, result["best"], result["seconds"], result["time"])
+
+
+def failure_in(directory: Path) -> str:
+    """Why a trial failed, as its own process wrote it before it ended."""
+    try:
+        return (directory / "failure.txt").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return "its process died without a word: killed, or out of memory"
+
+
+def sampler_of(study: Study, drawn: int) -> BaseSampler:
+    """The study's sampler; resumed after ``drawn`` trials, it does not repeat its first draws."""
+    match study.sampler:
+        case TpeSampler(tpe=tpe):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                return samplers.TPESampler(
+                    n_startup_trials=tpe.startup_trials,
+                    seed=tpe.seed + drawn,
+                    multivariate=True,
+                    group=True,
+                    constant_liar=True,
+                )
+        case RandomSampler(random=random):
+            return samplers.RandomSampler(seed=random.seed + drawn)

@@ -1,0 +1,236 @@
+"""One start of a study: check everything, then run what is missing, then say what was found.
+
+The same command starts, resumes and repeats the result of a study, because each step looks at what
+the journal holds before it does anything.
+"""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from rich.console import Console
+
+from mhray.data.batches import fingerprint
+from mhray.errors import StudyConflictError
+from mhray.heads import Head
+from mhray.training.chatter import chatter_to
+from mhray.training.epochs import Selection
+from mhray.training.origin import origin
+from mhray.training.run import (
+    build,
+    check_heads,
+    compose_run,
+    make_directory,
+    read_heads_of,
+    try_one_step,
+)
+from mhray.tuning.check import check_study
+from mhray.tuning.cluster import Capacity, capacity, connected, parallel_trials
+from mhray.tuning.journal import Journal
+from mhray.tuning.outcome import conclude
+from mhray.tuning.progress import Progress
+from mhray.tuning.recording import MlflowObserver, open_recorder
+from mhray.tuning.report import best_of, print_result, train_command
+from mhray.tuning.search import SearchPlan, fixed_overrides, samples_of
+from mhray.tuning.space import baseline, value_at
+from mhray.tuning.study import Study, dump_study
+from mhray.tuning.study_file import StudyFile
+from mhray.tuning.sweep import SweepPlan, run_trials
+
+DONE, STOPPED, NOTHING_COMPLETE = 0, 3, 4
+
+
+@dataclass(frozen=True)
+class CheckedStudy:
+    """A study that nothing is wrong with, and what was found out on the way.
+
+    Attributes:
+        study: with its heads filled in.
+        text: the study file, as written.
+        base: the config of a trial that varies nothing.
+        available: what can be shared out.
+        directory: where everything of this study lies.
+        config_dir: the user's own Hydra groups, if any.
+    """
+
+    study: Study
+    text: str
+    base: DictConfig
+    heads: tuple[Head, ...]
+    available: Capacity
+    directory: Path
+    config_dir: Path | None
+
+    @property
+    def selection(self) -> Selection:
+        """What ranks epochs and trials."""
+        return Selection(self.study.select.metric, self.study.select.mode)
+
+    def trial_directory(self, number: int) -> Path:
+        """Where a trial keeps its checkpoints and its result."""
+        return self.directory / "checkpoints" / str(number)
+
+    @property
+    def parallel_trials(self) -> int:
+        """How many trials run at a time."""
+        return parallel_trials(self.study.resources, self.available)
+
+
+def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
+    """Find everything that is wrong with a study before anything is started or written.
+
+    Raises:
+        ConfigError: one message with every problem of the file, each with its line.
+        DataError: the data set is missing or malformed.
+        StorageError: ``RAY_ADDRESS`` is set and no Ray answers there.
+    """
+    available = capacity()
+
+    def compose(overrides: Sequence[str]) -> DictConfig:
+        return compose_run(overrides, config_dir)
+
+    def head_names_of(config: Any) -> list[str]:
+        return [head.name for head in read_heads_of(config)[0]]
+
+    study = check_study(
+        file,
+        compose=compose,
+        read_heads=head_names_of,
+        available_cpus=available.cpus,
+        available_gpus=available.gpus,
+    )
+    base = compose(fixed_overrides(study))
+    heads, shape = read_heads_of(base)
+    check_heads(base, heads)
+    try_one_step(compose(samples_of(study, 1)[0]), heads, shape)
+    directory = Path(study.storage).resolve() / study.name
+    return CheckedStudy(study, file.text, base, heads, available, directory, config_dir)
+
+
+def print_plan(checked: CheckedStudy, console: Console) -> None:
+    """What would run: how many trials, where, and three draws."""
+    _print_headline(checked, console)
+    console.print("three trials that could be drawn:", markup=False)
+    for overrides in samples_of(checked.study, 3):
+        console.print(f"  {train_command(overrides)}", markup=False)
+
+
+def start(checked: CheckedStudy, command: str) -> int:
+    """Run what is missing of a study and print its result.
+
+    Args:
+        checked: from :func:`check`.
+        command: what resumes the study, printed if it is stopped.
+
+    Returns:
+        The exit code: 0 complete, 3 stopped, 4 ended without a complete trial.
+
+    Raises:
+        StorageError: the storage, the journal or MLflow's store cannot be opened.
+        StudyConflictError: the journal holds another study of this name, or another sweep runs it.
+    """
+    make_directory(checked.directory)
+    with _lock(checked.directory), chatter_to(checked.directory / "log.txt") as out:
+        console = Console(file=out, highlight=False, soft_wrap=True)
+        _print_headline(checked, console)
+        return _start(checked, console, command)
+
+
+def _start(checked: CheckedStudy, console: Console, command: str) -> int:
+    study = checked.study
+    datamodule, _ = build(checked.base)
+    datamodule.prepare_data()
+    journal = _open_journal(checked)
+    mlflow = open_recorder(study, journal.key, checked.directory, checked.text, origin())
+    try:
+        mlflow.tell_again(journal.ended())
+        is_complete = _run(checked, journal, mlflow, console)
+        if is_complete:
+            conclude(study, checked.text, checked.heads, checked.config_dir, journal, mlflow)
+        else:
+            mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.selection))
+    finally:
+        pending = mlflow.close()
+    if pending:
+        console.print(f"MLflow was away: {pending} updates wait; the same command delivers them")
+    if not is_complete:
+        console.print(f"stopped; resume with: {command}", markup=False)
+        return STOPPED
+    records = journal.trials()
+    print_result(console, study, records, checked.selection)
+    return DONE if best_of(records, checked.selection) else NOTHING_COMPLETE
+
+
+def _open_journal(checked: CheckedStudy) -> Journal:
+    """The study's journal, with trial 0 waiting in it if the study is new."""
+    study, base = checked.study, checked.base
+    journal = Journal.open(study, checked.directory)
+    data = {
+        "fingerprint": fingerprint(Path(base.data.data_dir)),
+        "seed": base.data.seed,
+        "val_fraction": base.data.val_fraction,
+    }
+    journal.begin(dump_study(study), data, origin())
+    if journal.is_empty():
+        journal.enqueue(baseline(study.search, lambda path: value_at(base, path)))
+    return journal
+
+
+def _run(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, console: Console) -> bool:
+    """Run the trials that are missing; returns whether all have ended."""
+    study = checked.study
+    ended = journal.ended()
+    if len(ended) >= study.budget.trials:
+        console.print(f"all {len(ended)} trials have ended; this is their result", markup=False)
+        return True
+    max_epochs = checked.base.trainer.max_epochs
+    progress = Progress(console, checked.selection, study.budget.trials, max_epochs, ended)
+    plan = SweepPlan(
+        directory=checked.directory,
+        config_dir=checked.config_dir,
+        parallel_trials=checked.parallel_trials,
+        search=SearchPlan(
+            max_epochs=max_epochs,
+            seed=checked.base.seed,
+            trial_directory=checked.trial_directory,
+            run_id_of=mlflow.run_id_of,
+        ),
+    )
+    with connected(needs_dashboard=study.resources.workers_per_trial > 1):
+        return run_trials(study, journal, plan, [mlflow], progress)
+
+
+def _print_headline(checked: CheckedStudy, console: Console) -> None:
+    study, place = checked.study, checked.available
+    heads = ", ".join(f"{head.name} ({head.num_classes} classes)" for head in checked.heads)
+    console.print(
+        f"study {study.name}: {study.budget.trials} trials, {checked.parallel_trials} at a time on "
+        f"{place.place} ({place.cpus:g} cores, {place.gpus:g} GPUs)",
+        markup=False,
+    )
+    console.print(f"heads: {heads}", markup=False)
+    console.print(f"log: {checked.directory / 'log.txt'}", markup=False)
+
+
+@contextmanager
+def _lock(directory: Path) -> Iterator[None]:
+    """This study for one sweep alone; the lock ends with its process, however that ends."""
+    with (directory / "lock").open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise StudyConflictError(
+                f"{directory}: another sweep runs this study ({file.read().strip()}); "
+                "wait for it, or write another name"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield

@@ -1,0 +1,262 @@
+"""A sweep: a study's trials under Ray Tune, from the first start or from where the last one ended.
+
+Tune runs the trials and nothing more. What to run comes from the study's searcher, what has
+happened stands in the journal, and resuming is a new Tuner on the same journal: ``Tuner.restore``
+loses finished trials when the driver is killed.
+"""
+
+import gc
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ray import tune
+from ray.tune import Callback, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
+from ray.tune.experiment import Trial
+from typing_extensions import override
+
+from mhray.errors import MhrayError
+from mhray.training import workers
+from mhray.training.epochs import EpochRow
+from mhray.training.run import compose_run
+from mhray.tuning.guard import Guard
+from mhray.tuning.journal import Journal
+from mhray.tuning.progress import Progress
+from mhray.tuning.schedulers import scheduler_of
+from mhray.tuning.search import Observer, SearchPlan, StudySearch
+from mhray.tuning.study import Study
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """What every trial of a sweep has in common; travels to the workers.
+
+    Attributes:
+        root: each trial has a directory of its own below it, named by its number.
+        config_dir: the user's own Hydra groups, or empty.
+        cpus: cores per worker.
+        gpus: GPUs per worker.
+    """
+
+    root: str
+    config_dir: str
+    cpus: float
+    gpus: float
+
+
+def run_trial(assignment: dict[str, Any]) -> None:
+    """One trial, in a Tune actor: a run like any other, from its last checkpoint if it has one.
+
+    An error that mhray raises on purpose would come again, so it is reported and the trial not
+    tried again; any other is raised, and Tune starts the trial again while it has retries left.
+    """
+    job = TrialJob(**assignment["job"])
+    directory = Path(job.root) / str(assignment["number"])
+    directory.mkdir(parents=True, exist_ok=True)
+    failure = directory / "failure.txt"
+    failure.unlink(missing_ok=True)
+    try:
+        _run(job, assignment["overrides"], directory)
+    except MhrayError as error:
+        failure.write_text(str(error), encoding="utf-8")
+        tune.report({"failure": str(error)})
+    except Exception:
+        failure.write_text(traceback.format_exc(), encoding="utf-8")
+        raise
+    finally:
+        gc.collect()
+
+
+def _run(job: TrialJob, overrides: list[str], directory: Path) -> None:
+    config = compose_run(overrides, Path(job.config_dir) if job.config_dir else None)
+    config.per_worker.cpus, config.per_worker.gpus = job.cpus, job.gpus
+    last = directory / "last.ckpt"
+    workers.run(
+        config,
+        directory,
+        report=_report_to_tune,
+        overrides=overrides,
+        resume_from=last if last.is_file() else None,
+    )
+
+
+def _report_to_tune(row: EpochRow) -> None:
+    tune.report(asdict(row))
+
+
+class SweepStopper(Stopper):
+    """Ends the sweep when a signal, the clock or a tripped guard says so."""
+
+    def __init__(
+        self, journal: Journal, guard: Guard, seconds: float | None, progress: Progress
+    ) -> None:
+        self._progress = progress
+        self._journal = journal
+        self._guard = guard
+        self._seconds = seconds
+        self.was_asked_to_stop = False
+
+    @override
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    @override
+    def stop_all(self) -> bool:
+        if self.was_asked_to_stop:
+            self._progress.stopping()
+        return self.was_asked_to_stop or self._guard.has_tripped or self.is_out_of_time()
+
+    def is_out_of_time(self) -> bool:
+        """Whether all starts of this study together have used its hours up."""
+        return self._seconds is not None and self._journal.seconds() >= self._seconds
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class StartsAndRetries(Callback):
+    """Tells journal and observers what Tune tells no searcher: starts and retries."""
+
+    def __init__(
+        self, journal: Journal, observers: list[Observer], progress: Progress, guard: Guard
+    ) -> None:
+        self._journal = journal
+        self._observers = observers
+        self._progress = progress
+        self._guard = guard
+
+    @override
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        with self._guard:
+            number = trial.config["number"]
+            self._journal.count_start(number)
+            for observer in self._observers:
+                observer.trial_started(self._journal.trial(number))
+
+    @override
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        with self._guard:
+            reason = str(trial.get_error()).strip().splitlines()[-1]
+            self._progress.trial_retried(trial.config["number"], reason)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What a sweep needs besides its study and its journal.
+
+    Attributes:
+        directory: the study's own.
+        config_dir: the user's own Hydra groups, if any.
+        parallel_trials: how many run at a time.
+        search: what the searcher needs.
+    """
+
+    directory: Path
+    config_dir: Path | None
+    parallel_trials: int
+    search: SearchPlan
+
+
+def run_trials(
+    study: Study,
+    journal: Journal,
+    plan: SweepPlan,
+    observers: list[Observer],
+    progress: Progress,
+) -> bool:
+    """Run what is missing of a study; Ray must be connected.
+
+    Returns:
+        Whether the study is complete: false after a signal or when its hours are used up.
+    """
+    guard = Guard()
+    ended = journal.ended()
+    seconds = None if study.budget.hours is None else study.budget.hours * 3600
+    stopper = SweepStopper(journal, guard, seconds, progress)
+    everyone = [*observers, progress]
+    tuner = Tuner(
+        tune.with_resources(run_trial, _resources(study)),
+        param_space={"job": asdict(_job(study, plan))},
+        tune_config=TuneConfig(
+            search_alg=StudySearch(study, journal, plan.search, everyone, guard),
+            scheduler=scheduler_of(study, plan.search.max_epochs, ended),
+            num_samples=study.budget.trials - len(ended),
+            max_concurrent_trials=plan.parallel_trials,
+            reuse_actors=study.resources.workers_per_trial == 1,
+            trial_name_creator=_name_of,
+            trial_dirname_creator=_name_of,
+        ),
+        run_config=RunConfig(
+            name="ray",
+            storage_path=str(plan.directory),
+            stop=stopper,
+            callbacks=[StartsAndRetries(journal, everyone, progress, guard)],
+            failure_config=FailureConfig(max_failures=study.resources.retries),
+            verbose=0,
+        ),
+    )
+    shutil.rmtree(plan.directory / "ray", ignore_errors=True)
+    with _signals_stop(stopper), progress.shown():
+        tuner.fit()
+    shutil.rmtree(plan.directory / "ray", ignore_errors=True)
+    guard.reraise()
+    return len(journal.ended()) >= study.budget.trials
+
+
+def _name_of(trial: Trial) -> str:
+    return f"trial-{trial.config['number']}"
+
+
+def _job(study: Study, plan: SweepPlan) -> TrialJob:
+    worker = study.resources.per_worker
+    return TrialJob(
+        root=str(plan.directory / "checkpoints"),
+        config_dir=str(plan.config_dir or ""),
+        cpus=worker.cpus,
+        gpus=worker.gpus,
+    )
+
+
+def _resources(study: Study) -> tune.PlacementGroupFactory:
+    if study.resources.workers_per_trial > 1:
+        # Train reserves its workers itself, and Tune takes no trial that asks for nothing. A
+        # hundredth of a core would keep the last worker of a full machine waiting for ever.
+        return tune.PlacementGroupFactory([{"memory": 1}])
+    worker = study.resources.per_worker
+    return tune.PlacementGroupFactory([{"CPU": worker.cpus, "GPU": worker.gpus}])
+
+
+@contextmanager
+def _signals_stop(stopper: SweepStopper) -> Iterator[None]:
+    """The first signal stops the trials and keeps what is done; the second ends at once."""
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if stopper.was_asked_to_stop:
+            sys.exit(3)
+        # Nothing is printed here: the interrupted code may be in the middle of a line itself.
+        stopper.was_asked_to_stop = True
+
+    before = {name: signal.signal(name, stop) for name in SIGNALS}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

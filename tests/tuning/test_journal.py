@@ -1,0 +1,135 @@
+import optuna
+import pytest
+
+from mhray.errors import StorageError, StudyConflictError
+from mhray.training.epochs import EpochRow, Selection
+from mhray.tuning.journal import Journal
+from mhray.tuning.search import sampler_of
+from mhray.tuning.study import dump_study
+
+DATA = {"fingerprint": "f00d", "seed": 0, "val_fraction": 0.1}
+SELECTION = Selection("val/acc_mean", "max")
+
+
+def a_row(epoch, value, best=None):
+    return EpochRow(epoch, {"val/acc_mean": value}, best or value, 1.5, 100.0 + epoch)
+
+
+@pytest.fixture
+def study(a_study):
+    return a_study()
+
+
+@pytest.fixture
+def journal(study, tmp_path):
+    return Journal.open(study, tmp_path)
+
+
+def start_trial(journal, study):
+    trial = journal.ask(sampler_of(study, 0))
+    journal.describe(trial.number, ["a=1"], 12345)
+    return trial.number
+
+
+def test_what_is_written_is_read_by_the_next_process(journal, study, tmp_path):
+    number = start_trial(journal, study)
+    journal.count_start(number)
+    journal.add_epoch(number, a_row(1, 0.5))
+    journal.end(number, "COMPLETE", value=0.5, checkpoint="best.ckpt", mlflow_run_id="run")
+    record = Journal.open(study, tmp_path).trial(number)
+    assert (record.state, record.overrides, record.seed) == ("COMPLETE", ("a=1",), 12345)
+    assert (record.starts, record.checkpoint, record.mlflow_run_id) == (1, "best.ckpt", "run")
+    assert record.epochs == (a_row(1, 0.5),)
+
+
+def test_an_epoch_is_recorded_once(journal, study):
+    number = start_trial(journal, study)
+    assert journal.add_epoch(number, a_row(1, 0.5))
+    assert not journal.add_epoch(number, a_row(1, 0.6))
+    assert journal.trial(number).epochs == (a_row(1, 0.5),)
+
+
+def test_a_stopped_trial_is_told_as_pruned_with_its_last_value(journal, study, tmp_path):
+    number = start_trial(journal, study)
+    journal.add_epoch(number, a_row(1, 0.5))
+    journal.add_epoch(number, a_row(2, 0.4, best=0.5))
+    journal.end(number, "PRUNED")
+    told = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/journal.db").trials[0]
+    assert told.state == optuna.trial.TrialState.PRUNED
+    assert (told.value, told.last_step) == (0.5, 2)
+
+
+def test_a_trial_that_was_running_is_an_orphan(journal, study, tmp_path):
+    number = start_trial(journal, study)
+    assert [record.number for record in Journal.open(study, tmp_path).orphans()] == [number]
+
+
+def test_the_best_epoch_is_the_earliest_of_equals(journal, study):
+    number = start_trial(journal, study)
+    for row in (a_row(1, 0.5), a_row(2, 0.7), a_row(3, 0.7)):
+        journal.add_epoch(number, row)
+    assert journal.trial(number).best_epoch(SELECTION).epoch == 2
+    assert journal.trial(number).best_epoch(Selection("val/acc_mean", "min")).epoch == 1
+
+
+def test_seconds_add_up_over_starts(journal, study, tmp_path):
+    number = start_trial(journal, study)
+    journal.end(number, "FAIL", failure="why")
+    spent = journal.seconds()
+    assert 0 < spent <= Journal.open(study, tmp_path).seconds() + spent
+    assert journal.trial(number).failure == "why"
+
+
+def test_an_enqueued_trial_comes_first_and_does_not_count_before(journal, study):
+    journal.enqueue({"model.optimizer.lr": 0.003})
+    assert journal.trials() == []
+    assert not journal.is_empty()
+    trial = journal.ask(sampler_of(study, 0))
+    assert trial.suggest_float("model.optimizer.lr", 1e-4, 1e-2, log=True) == 0.003
+
+
+def test_a_reopened_trial_keeps_what_was_drawn(journal, study, tmp_path):
+    trial = journal.ask(sampler_of(study, 0))
+    drawn = trial.suggest_float("x", 0.0, 1.0)
+    again = Journal.open(study, tmp_path).reopen(trial.number, sampler_of(study, 1))
+    assert again.suggest_float("x", 0.0, 1.0) == drawn
+
+
+@pytest.mark.parametrize(
+    ("sections", "key"),
+    [
+        ({"base": {"trainer.max_epochs": 3}}, "base"),
+        ({"search": {"model.optimizer.lr": {"uniform": [0.1, 0.2]}}}, "search"),
+        ({"objectives": [{"maximize": "val/left_acc"}]}, "objectives"),
+        ({"select": {"maximize": "val/left_acc"}}, "select"),
+    ],
+)
+def test_another_study_of_the_same_name_is_refused(journal, study, a_study, sections, key):
+    journal.begin(dump_study(study), DATA, {})
+    with pytest.raises(StudyConflictError, match=f"another study named s: {key} was .*, is "):
+        journal.begin(dump_study(a_study(**sections)), DATA, {})
+
+
+def test_another_data_set_is_refused(journal, study):
+    journal.begin(dump_study(study), DATA, {})
+    with pytest.raises(StudyConflictError, match="fingerprint was f00d, is beef; write another"):
+        journal.begin(dump_study(study), {**DATA, "fingerprint": "beef"}, {})
+
+
+def test_a_larger_budget_goes_on_and_is_recorded(journal, study, a_study, tmp_path):
+    journal.begin(dump_study(study), DATA, {})
+    journal.begin(dump_study(a_study(budget={"trials": 9})), DATA, {})
+    stored = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/journal.db")
+    assert stored.user_attrs["changes"][0]["study"]["budget"]["trials"] == 9
+
+
+def test_a_file_that_is_no_database_is_named(study, tmp_path):
+    (tmp_path / "journal.db").write_text("rubbish" * 100)
+    with pytest.raises(StorageError, match=r"journal\.db cannot be opened .*not a database"):
+        Journal.open(study, tmp_path)
+
+
+def test_a_journal_file_serves_as_well(a_study, tmp_path):
+    study = a_study(journal=f"journal-file:{tmp_path}/journal.log")
+    number = start_trial(Journal.open(study, tmp_path), study)
+    assert Journal.open(study, tmp_path).trial(number).overrides == ("a=1",)

@@ -1,0 +1,84 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from mhray.training.epochs import EpochRow, Selection
+from mhray.tuning.journal import TrialRecord
+from mhray.tuning.report import best_of, front_of, print_result, reproduce_line
+
+SELECTION = Selection("val/acc_mean", "max")
+
+
+def a_record(number, state, left, right, test=None):
+    mean = (left + right) / 2
+    metrics = {"val/left_acc": left, "val/right_acc": right, "val/acc_mean": mean}
+    row = EpochRow(1, metrics, mean, 1.0, 0.0)
+    overrides = ("experiment=cifar100mh_cnn", "model.net.name=a b")
+    return TrialRecord(number, state, overrides, 12345, {}, (row,), "", "", 1, "", test or {})
+
+
+def printed(study, records):
+    out = io.StringIO()
+    print_result(Console(file=out, width=200, soft_wrap=True), study, records, SELECTION)
+    return out.getvalue()
+
+
+def test_only_a_complete_trial_can_be_the_best():
+    records = [
+        a_record(0, "COMPLETE", 0.2, 0.2),
+        a_record(1, "PRUNED", 0.9, 0.9),
+        a_record(2, "COMPLETE", 0.3, 0.3),
+        a_record(3, "COMPLETE", 0.3, 0.3),
+    ]
+    assert best_of(records, SELECTION).number == 2
+    assert best_of(records[1:2], SELECTION) is None
+
+
+def test_the_front_holds_what_no_other_trial_beats_on_every_objective(a_study):
+    study = a_study(objectives=[{"maximize": "val/left_acc"}, {"maximize": "val/right_acc"}])
+    points = [(0.2, 0.2), (0.9, 0.1), (0.1, 0.9), (0.8, 0.1), (0.9, 0.1)]
+    records = [a_record(number, "COMPLETE", *point) for number, point in enumerate(points)]
+    assert [record.number for record in front_of(records, study)] == [0, 1, 2, 4]
+
+
+def test_a_minimised_objective_counts_the_other_way(a_study):
+    study = a_study(objectives=[{"minimize": "val/left_acc"}])
+    records = [a_record(n, "COMPLETE", left, 0.5) for n, left in enumerate((0.3, 0.2))]
+    assert [record.number for record in front_of(records, study)] == [1]
+
+
+def test_the_line_that_reproduces_a_trial_can_be_pasted_into_a_shell():
+    assert reproduce_line(a_record(0, "COMPLETE", 0.2, 0.2)) == (
+        "python -m mhray.train experiment=cifar100mh_cnn 'model.net.name=a b' seed=12345"
+    )
+
+
+def test_the_result_shows_best_and_equal_weights_on_both_splits(a_study):
+    test = {"test/left_acc": 0.41, "test/right_acc": 0.42, "test/acc_mean": 0.415}
+    records = [a_record(0, "COMPLETE", 0.2, 0.2), a_record(1, "COMPLETE", 0.5, 0.3, test)]
+    text = printed(a_study(), records)
+    assert "best trial 1 beside trial 0 (equal weights)" in text
+    row = next(line for line in text.splitlines() if " left " in line)
+    assert [cell.strip() for cell in row.strip("│").split("│")] == [
+        "left",
+        "0.5000",
+        "0.2000",
+        "0.4100",
+        "-",
+    ]
+
+
+def test_trial_0_is_called_what_it_is_when_no_weights_are_searched(a_study):
+    study = a_study(search={"model.optimizer.lr": {"uniform": [0.1, 0.2]}})
+    assert "trial 0 (the config itself)" in printed(study, [a_record(0, "COMPLETE", 0.2, 0.2)])
+
+
+def test_several_objectives_show_their_front(a_study):
+    study = a_study(objectives=[{"maximize": "val/left_acc"}, {"maximize": "val/right_acc"}])
+    assert "Pareto front: trials 0" in printed(study, [a_record(0, "COMPLETE", 0.2, 0.2)])
+
+
+@pytest.mark.parametrize("state", ["PRUNED", "FAIL"])
+def test_a_study_without_a_complete_trial_says_so(a_study, state):
+    assert "no trial is complete" in printed(a_study(), [a_record(0, state, 0.2, 0.2)])
