@@ -1,0 +1,150 @@
+"""Runs every command of the README, in short form where it is long.
+
+Each line of a ``bash`` block must have an entry below, so a command that is added without one
+fails.
+A blocking command is started, asked over HTTP, and stopped; one that needs a cloud is checked
+against Ray's own schema.
+"""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = ROOT / ".venv" / "bin"
+SHORT = (
+    "budget.trials=2 base.trainer.max_epochs=1 base.trainer.limit_train_batches=20 scheduler=null"
+)
+PORT = "5931"
+
+
+def main() -> None:
+    """Run all commands; the first that fails ends this with its output."""
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder)
+        for command in commands_of(ROOT / "README.md"):
+            started = time.monotonic()
+            runner_of(command)(command, state)
+            print(f"ok  {command}  ({time.monotonic() - started:.0f} s)", flush=True)
+
+
+def commands_of(path: Path) -> list[str]:
+    """The lines of all bash blocks, comments and repetitions left out."""
+    blocks = re.findall(r"```bash\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+
+
+def runner_of(command: str) -> Callable[[str, Path], None]:
+    """How a command is tried here."""
+    for start, runner in RUNNERS.items():
+        if command.startswith(start):
+            return runner
+    sys.exit(
+        f"README.md: nothing here says how to try `{command}`; add it to .ci/readme_commands.py"
+    )
+
+
+def run(command: str, state: Path, extra: str = "") -> None:
+    """Run a command of the project's environment in the checkout."""
+    environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    words = shlex.split(f"{command} {extra}")
+    done = subprocess.run(
+        words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{shlex.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+
+
+def as_it_is(command: str, state: Path) -> None:
+    """Run it whole."""
+    run(command, state)
+
+
+def already_run(command: str, state: Path) -> None:
+    """.ci/run has run it by now."""
+
+
+def short_make_sweep(command: str, state: Path) -> None:
+    """The main job with two trials of one short epoch."""
+    store = f"storage={state}/studies mlflow.tracking_uri=sqlite:///{state}/mlflow.db"
+    run(command, state, f"'ARGS={SHORT} {store}'")
+
+
+def short_sweep(command: str, state: Path) -> None:
+    """A sweep with two trials of one short epoch, or only its check."""
+    store = f"storage={state}/studies mlflow.tracking_uri=sqlite:///{state}/mlflow.db"
+    run(command, state, f"{SHORT} {store}")
+
+
+def short_train(command: str, state: Path) -> None:
+    """A run of twenty batches."""
+    run(command, state, f"trainer.limit_train_batches=20 hydra.run.dir={state}/run")
+
+
+def in_a_new_directory(command: str, state: Path) -> None:
+    """With DIR replaced by a directory that does not exist."""
+    run(command.replace("DIR", str(state / "built")), state, "--train 200 --test 40")
+
+
+def started_and_stopped(command: str, state: Path) -> None:
+    """Start the UI on the short sweep's database, see that it answers, stop it."""
+    uri = f"sqlite:///{state}/mlflow.db"
+    words = [BIN / "mlflow", "ui", "--backend-store-uri", uri, "--port", PORT]
+    process = subprocess.Popen(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{PORT}/", process)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a page answers; a server that ends before that is an error."""
+    while process.poll() is None:
+        try:
+            with urllib.request.urlopen(url):
+                return
+        except OSError:
+            time.sleep(1)
+    sys.exit(f"the server for {url} ended with {process.returncode}")
+
+
+def checked_by_rays_schema(command: str, state: Path) -> None:
+    """Validate the cluster file as ``ray up`` does before it calls the cloud."""
+    check = (
+        "import sys, yaml;"
+        "from ray.autoscaler._private.util import prepare_config, validate_config;"
+        "validate_config(prepare_config(yaml.safe_load(open(sys.argv[1]))))"
+    )
+    file = next(word for word in shlex.split(command) if word.endswith(".yaml"))
+    run(f"python -c {shlex.quote(check)} {file}", state)
+
+
+RUNNERS = {
+    "git clone": already_run,
+    "cd ": already_run,
+    "make test": already_run,
+    "make help": as_it_is,
+    "make sweep": short_make_sweep,
+    "make ui": started_and_stopped,
+    "python -m mhray.sweep": short_sweep,
+    "python -m mhray.train": short_train,
+    "python -m mhray.data.prepare": in_a_new_directory,
+    "ray up": checked_by_rays_schema,
+    "ray attach": checked_by_rays_schema,
+    "ray down": checked_by_rays_schema,
+}
+
+if __name__ == "__main__":
+    main()

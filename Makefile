@@ -1,0 +1,56 @@
+# Everything a fresh clone needs. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PORT ?= 5000
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install sweep ui test lint format bench wheel clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(INSTALLED) ## build the environment; again only if pyproject.toml or constraints.txt changed
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	  || { echo "mhray needs Python 3.11 to 3.13; write make PYTHON=python3.11 ..." >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+sweep: $(INSTALLED) ## run the main job: loss weights on multimnist, which it builds itself
+	$(BIN)/python -m mhray.sweep configs/sweep_weights.yaml $(ARGS)
+
+ui: $(INSTALLED) ## open the MLflow UI on what the sweeps recorded (PORT=5000)
+	@if [ ! -f mlflow.db ]; then echo "there is no mlflow.db yet; run make sweep first" >&2; exit 2; fi
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
+
+test: $(INSTALLED) ## pass the whole test suite, with coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: $(INSTALLED) ## check format, rules, types and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED) ## measure loader, step and sweep against the usual way (half an hour)
+	$(BIN)/python benchmarks/loader.py
+	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/sweep.py
+
+wheel: $(INSTALLED) ## build the wheel into dist/
+	$(BIN)/python -m build --wheel --outdir dist .
+
+clean: ## remove the environment and what was built
+	rm -rf $(VENV) dist
