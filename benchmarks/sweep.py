@@ -19,7 +19,6 @@ from pathlib import Path
 import joblib
 
 from mhray.data.prepare import main as prepare
-
 from mhray.training.origin import commit
 
 HERE = Path(__file__).resolve().parent

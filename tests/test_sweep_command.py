@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import optuna
 import pytest
 
+from mhray.sweep import main
 from mhray.training.project import shipped_directory
 
 STUDY = shipped_directory() / "configs" / "sweep_weights.yaml"
@@ -33,6 +35,18 @@ def short_study(small_data, tmp_path):
     ]
 
 
+@pytest.fixture
+def sweep(tmp_path, monkeypatch, capfd):
+    """The command in this process: gives its exit code, its output and its errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        code = main([str(argument) for argument in arguments])
+        return code, *capfd.readouterr()
+
+    return run
+
+
 def study_in(directory):
     url = f"sqlite:///{directory}/studies/loss_weights/journal.db"
     return optuna.load_study(study_name="loss_weights", storage=url)
@@ -40,10 +54,6 @@ def study_in(directory):
 
 def trials_in(directory):
     return study_in(directory).trials
-
-
-def states_in(directory):
-    return [trial.state.name for trial in trials_in(directory)]
 
 
 def start(arguments, directory):
@@ -134,23 +144,26 @@ def assert_champion_predicts_every_head(directory):
 
 
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_resumes(command, short_study, tmp_path):
-    longer = [*short_study, "base.trainer.max_epochs=40", "scheduler=null", "budget.trials=4"]
+    longer = [*short_study, "base.trainer.max_epochs=12", "scheduler=null"]
     process = start(longer, tmp_path)
     wait_for_line(process, "epoch 3")
     process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=120)
+    rest, _ = process.communicate()
     assert process.returncode == 3, rest
     assert "resume with: python -m mhray.sweep" in rest
-    before = {trial.number: trial.user_attrs["epochs"] for trial in trials_in(tmp_path)}
-    shorter = [argument for argument in longer if argument != "budget.trials=4"]
-    done = command("mhray.sweep", *shorter, "budget.trials=2")
+    before = [trial.user_attrs["epochs"] for trial in trials_in(tmp_path)]
+    done = command("mhray.sweep", *longer, f"budget.trials={len(before)}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "started, again from epoch" in done.stdout
-    for trial in trials_in(tmp_path)[:2]:
-        assert trial.state.name == "COMPLETE"
+    assert_trials_went_on(trials_in(tmp_path), before)
+
+
+def assert_trials_went_on(trials, before):
+    assert len(trials) == len(before)
+    for trial, kept in zip(trials, before, strict=True):
         epochs = trial.user_attrs["epochs"]
-        assert [row["epoch"] for row in epochs] == list(range(1, 41))
-        assert epochs[: len(before[trial.number])] == before[trial.number]
+        assert [row["epoch"] for row in epochs] == list(range(1, 13))
+        assert epochs[: len(kept)] == kept
         assert trial.user_attrs["starts"] == 2
 
 
@@ -159,7 +172,7 @@ def test_a_killed_driver_loses_no_finished_trial(command, short_study, tmp_path)
     wait_for_line(process, "trial 0 epoch 2")
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    kept = {t.number: t.params for t in trials_in(tmp_path)}
+    kept = {trial.number: trial.params for trial in trials_in(tmp_path)}
     done = command("mhray.sweep", *short_study)
     assert done.returncode == 0, done.stdout + done.stderr
     trials = trials_in(tmp_path)
@@ -168,35 +181,29 @@ def test_a_killed_driver_loses_no_finished_trial(command, short_study, tmp_path)
     assert_mlflow_tells_the_same(tmp_path)
 
 
-def test_a_second_sweep_of_one_study_is_refused(command, short_study, tmp_path):
-    process = start([*short_study, "base.trainer.max_epochs=40"], tmp_path)
+def test_a_sweep_has_its_study_to_itself_and_ends_at_a_sigterm(sweep, short_study, tmp_path):
+    process = start([*short_study, "base.trainer.max_epochs=400"], tmp_path)
     wait_for_line(process, "epoch 1")
-    refused = command("mhray.sweep", *short_study)
+    code, _, error = sweep(*short_study)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
-    assert (refused.returncode, process.returncode) == (2, 3)
-    assert f"another sweep runs this study (process {process.pid} on " in refused.stderr
+    process.communicate()
+    assert (code, process.returncode) == (2, 3)
+    assert f"another sweep runs this study (process {process.pid} on " in error
 
 
 def test_a_trial_that_diverges_is_one_failed_trial(command, short_study, tmp_path):
     wild = "search.model.optimizer.lr={choice: [1e30, 1e31]}"
     done = command("mhray.sweep", *short_study, wild, "budget.trials=2")
-    assert done.returncode == 4
-    assert states_in(tmp_path) == ["FAIL", "FAIL"]
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert [trial.state.name for trial in trials_in(tmp_path)] == ["FAIL", "FAIL"]
     assert "no trial is complete" in done.stdout
     assert all("not finite in epoch 1" in t.user_attrs["failure"] for t in trials_in(tmp_path))
-    assert [t.user_attrs["starts"] for t in trials_in(tmp_path)] == [1, 1]
+    assert [trial.user_attrs["starts"] for trial in trials_in(tmp_path)] == [1, 1]
 
 
 def test_a_trial_with_two_workers_is_a_worker_group(command, short_study, tmp_path):
-    done = command(
-        "mhray.sweep",
-        *short_study,
-        "resources.workers_per_trial=2",
-        "base.trainer.max_epochs=2",
-        "budget.trials=2",
-        "mlflow.register_best_as=null",
-    )
+    group = ["resources.workers_per_trial=2", "budget.trials=1", "mlflow.register_best_as=null"]
+    done = command("mhray.sweep", *short_study, *group)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 at a time" in done.stdout
     assert "workers=2" in trials_in(tmp_path)[0].user_attrs["overrides"]
@@ -204,16 +211,20 @@ def test_a_trial_with_two_workers_is_a_worker_group(command, short_study, tmp_pa
     assert json.loads(result.read_text())["samples_per_rank"] == [270, 270]
 
 
-def test_hours_end_a_sweep_that_can_be_resumed(command, short_study, tmp_path):
-    done = command("mhray.sweep", *short_study, "base.trainer.max_epochs=400", "budget.hours=0.005")
+def test_hours_end_a_sweep_and_no_other_study_takes_its_name(command, sweep, short_study):
+    spent = [*short_study, "budget.hours=0.001"]
+    done = command("mhray.sweep", *spent)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "resume with: python -m mhray.sweep" in done.stdout
+    code, _, error = sweep(*spent, "base.trainer.max_epochs=2")
+    assert code == 2
+    assert "the journal holds another study named loss_weights: base was" in error
 
 
-def test_check_shows_the_plan_and_starts_nothing(command, short_study, tmp_path):
-    done = command("mhray.sweep", *short_study, "--check")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("python -m mhray.train experiment=cifar100mh_cnn") == 3
+def test_check_shows_the_plan_and_starts_nothing(sweep, short_study, tmp_path):
+    code, out, error = sweep(*short_study, "--check")
+    assert (code, error) == (0, "")
+    assert out.count("python -m mhray.train experiment=cifar100mh_cnn") == 3
     assert list(tmp_path.iterdir()) == []
 
 
@@ -224,46 +235,43 @@ def test_check_shows_the_plan_and_starts_nothing(command, short_study, tmp_path)
         ("select={maximize: val/lft_acc}", "did you mean val/left_acc?"),
         ("base.model.loss_weights.lft=1.0", "did you mean left?"),
         ("base.trainer.max_epoch=1", "max_epoch"),
-        ("base.data.data_dir=nowhere", "nowhere"),
-        ("storage=/dev/null/studies", "cannot be written"),
-        ("mlflow.tracking_uri=sqlite:////dev/null/mlflow.db", "mlflow.tracking_uri"),
-        ("mlflow.tracking_uri=http://127.0.0.1:9", "mlflow.tracking_uri"),
-        ("journal=sqlite:////dev/null/journal.db", "journal"),
+        ("base.data.data_dir=nowhere", "there is no directory nowhere"),
+        ("storage=/dev/null/studies", "/dev/null/studies/loss_weights: cannot be written"),
+        ("mlflow.tracking_uri=sqlite:////dev/null/mlflow.db", "mlflow.tracking_uri: sqlite"),
+        ("mlflow.tracking_uri=http://127.0.0.1:9", "mlflow.tracking_uri: http://127.0.0.1:9"),
+        ("journal=sqlite:////dev/null/journal.db", "journal: sqlite:////dev/null/journal.db"),
         ("resources.per_worker.cpus=1000", "1000"),
     ],
 )
-def test_a_mistake_ends_with_one_message_and_exit_code_2(command, short_study, mistake, message):
+def test_a_mistake_ends_with_one_message_and_exit_code_2(sweep, short_study, mistake, message):
     extra = ["base.data.source=null"] if "nowhere" in mistake else []
-    done = command("mhray.sweep", *short_study, mistake, *extra)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+    code, out, error = sweep(*short_study, mistake, *extra)
+    assert code == 2, out + error
+    assert message in error
+    assert error.startswith("error: ")
+    assert "Traceback" not in out + error
 
 
-def test_no_ray_at_the_address_is_said(command, short_study):
-    done = command("mhray.sweep", *short_study, RAY_ADDRESS="127.0.0.1:9")
-    assert done.returncode == 2
-    assert "RAY_ADDRESS=127.0.0.1:9: no Ray can be reached" in done.stderr
+def test_no_ray_at_the_address_is_said(sweep, short_study, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    code, _, error = sweep(*short_study)
+    assert code == 2
+    assert "RAY_ADDRESS=127.0.0.1:9: no Ray can be reached" in error
 
 
-def test_a_corrupt_batch_is_named(command, short_study, small_data, tmp_path):
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    for file in small_data.iterdir():
-        (broken / file.name).write_bytes(file.read_bytes())
+def test_a_corrupt_batch_is_named(sweep, short_study, small_data, tmp_path):
+    broken = shutil.copytree(small_data, tmp_path / "broken")
     (broken / "train_batch").write_bytes(b"rubbish")
-    done = command("mhray.sweep", *short_study, f"base.data.data_dir={broken}")
-    assert done.returncode == 2
-    assert "train_batch" in done.stderr
-    assert "Traceback" not in done.stderr
+    code, _, error = sweep(*short_study, f"base.data.data_dir={broken}")
+    assert code == 2
+    assert str(broken / "train_batch") in error
 
 
-def test_another_study_under_the_same_name_is_refused(command, short_study, tmp_path):
-    stop = [*short_study, "budget.hours=0.001"]
-    assert command("mhray.sweep", *stop).returncode == 3
-    done = command("mhray.sweep", *stop, "base.trainer.max_epochs=2")
+def test_a_mistake_of_the_command_line_ends_without_a_traceback(command):
+    done = command("mhray.sweep", "nowhere.yaml")
     assert done.returncode == 2
-    assert "the journal holds another study named loss_weights: base was" in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "nowhere.yaml" in done.stderr
 
 
 def test_help_names_every_flag_and_shows_three_examples(command):

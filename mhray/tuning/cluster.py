@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from mhray.tuning.study import Resources
 
 # Unix sockets below Ray's directory may have at most 107 characters in all.
 TEMP_DIR = "MHRAY_RAY_TEMP_DIR"
+ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def connected(*, needs_dashboard: bool) -> Iterator[None]:
     """
     os.environ.update(RAY_ENVIRONMENT)
     address = os.environ.get("RAY_ADDRESS")
+    if address:
+        _refuse_silence(address)
     local: dict[str, Any] = {
         "num_cpus": joblib.cpu_count(),
         "include_dashboard": needs_dashboard,
@@ -78,14 +82,28 @@ def connected(*, needs_dashboard: bool) -> Iterator[None]:
             **({} if address else local),
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        remedy = "start it, or unset RAY_ADDRESS to use this machine" if address else "try again"
-        where = f"RAY_ADDRESS={address}" if address else "ray"
-        raise StorageError(f"{where}: no Ray can be reached ({reason}); {remedy}") from None
+        raise _unreachable(address, str(error).splitlines()[0]) from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _refuse_silence(address: str) -> None:
+    """Ray itself waits minutes for an address at which nobody listens."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
+    except OSError as error:
+        raise _unreachable(address, str(error)) from None
+
+
+def _unreachable(address: str | None, reason: str) -> StorageError:
+    where = f"RAY_ADDRESS={address}" if address else "ray"
+    remedy = "start it, or unset RAY_ADDRESS to use this machine" if address else "try again"
+    return StorageError(f"{where}: no Ray can be reached ({reason}); {remedy}")
 
 
 def parallel_trials(resources: Resources, available: Capacity) -> int:

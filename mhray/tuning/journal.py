@@ -285,7 +285,7 @@ def _storage_at(where: str) -> BaseStorage:
 
 
 def _record(trial: FrozenTrial, late: Mapping[str, Any]) -> TrialRecord:
-    attributes = trial.user_attrs | late
+    attributes = {**trial.user_attrs, **late}
     return TrialRecord(
         number=trial.number,
         state=cast("State", trial.state.name),
