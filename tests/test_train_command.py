@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from mhray.train import main
+from mhray.training.run import build_trainer, compose_run, load_model
+
 
 def test_a_run_prints_its_epochs_and_where_its_result_is(command, small_run, tmp_path):
     done = command("mhray.train", *small_run, "model.loss_weights.left=2.0", "hydra.run.dir=here")
@@ -39,12 +42,16 @@ def test_two_workers_train_one_model(command, small_run, tmp_path):
     result = json.loads((tmp_path / "here" / "result.json").read_text())
     assert (result["workers"], result["samples_per_rank"]) == (2, [270, 270])
     assert "Token authentication" not in done.stdout
+    overrides = [*small_run, "workers=2"]
+    alone = validated_in_one_process(compose_run(overrides), tmp_path / "here" / "best.ckpt")
+    reduced = {name: result["metrics"][name] for name in alone if name != "val/acc_best"}
+    assert reduced == pytest.approx({name: alone[name] for name in reduced}, rel=1e-5)
 
 
-def test_the_composed_config_is_printed(command):
-    done = command("mhray.train", "experiment=cifar100mh_cnn", "--cfg", "job")
-    assert done.returncode == 0
-    assert "source: multimnist" in done.stdout
+def validated_in_one_process(config, checkpoint):
+    datamodule, module = load_model(config, checkpoint)
+    trainer = build_trainer(config, [], {"devices": 1, "enable_checkpointing": False})
+    return trainer.validate(module, datamodule=datamodule, verbose=False)[0]
 
 
 def test_hydras_multirun_runs_each(command, small_run, tmp_path):
@@ -60,6 +67,23 @@ def test_one_batch_of_each_split_shows_that_all_parts_fit(command, small_run):
     assert done.stdout.startswith("epoch 1:")
 
 
+@pytest.fixture
+def typed(tmp_path, monkeypatch, capfd):
+    """The command in this process: gives its exit code, its output and its errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["mhray.train", *map(str, arguments)])
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+        try:
+            code = main() or 0
+        except SystemExit as end:
+            code = end.code
+        return code, *capfd.readouterr()
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
@@ -71,16 +95,28 @@ def test_one_batch_of_each_split_shows_that_all_parts_fit(command, small_run):
         ("workers=7", "data.batch_size: 60 images cannot be shared by 7 workers"),
     ],
 )
-def test_a_mistake_ends_with_one_message_and_exit_code_2(command, small_run, mistake, message):
-    done = command("mhray.train", *small_run, *mistake.split(" "))
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert message in done.stderr
-    assert done.stderr.startswith("error: ")
-    assert "Traceback" not in done.stdout + done.stderr
+def test_a_mistake_ends_with_one_message_and_exit_code_2(typed, small_run, mistake, message):
+    code, out, error = typed(*small_run, *mistake.split(" "))
+    assert code == 2, out + error
+    assert message in error
+    assert error.startswith("error: ")
+    assert "Traceback" not in out + error
 
 
-def test_help_shows_three_examples_and_hydras_flags(command):
-    done = command("mhray.train", "--help")
-    assert done.returncode == 0
-    assert done.stdout.count("\n  python -m mhray.train ") >= 3
-    assert "--cfg" in done.stdout
+def test_a_mistake_ends_a_process_without_a_traceback(command, small_run):
+    done = command("mhray.train", *small_run, "model.loss_weights.lft=2.0")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: model.loss_weights.lft: the data has no such head")
+
+
+def test_the_composed_config_is_printed(typed):
+    code, out, _ = typed("experiment=cifar100mh_cnn", "--cfg", "job")
+    assert code == 0
+    assert "source: multimnist" in out
+
+
+def test_help_shows_three_examples_and_hydras_flags(typed):
+    code, out, _ = typed("--help")
+    assert code == 0
+    assert out.count("\n  python -m mhray.train ") >= 3
+    assert "--cfg" in out

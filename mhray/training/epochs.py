@@ -113,11 +113,17 @@ class ReportEpoch(Checkpoint):
     """
 
     def __init__(
-        self, directory: Path, selection: Selection, report: Callable[[EpochRow], None]
+        self,
+        directory: Path,
+        selection: Selection,
+        report: Callable[[EpochRow], None],
+        *,
+        repeats_last: bool,
     ) -> None:
         self.directory = directory
         self.selection = selection
         self.report = report
+        self.repeats_last = repeats_last
         self.best = BestEpoch(0, {})
         self.last: EpochRow | None = None
         self.has_reported = False
@@ -151,13 +157,12 @@ class ReportEpoch(Checkpoint):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.report_at_least_once()
+        # A trial may have been ended between the checkpoint of an epoch and its report.
+        if self.repeats_last:
+            self.report_at_least_once()
 
     def report_at_least_once(self) -> None:
-        """Report the last epoch of a checkpoint again: nobody may have heard of it.
-
-        A run may be ended between the checkpoint of an epoch and its report.
-        """
+        """Report the last epoch of the checkpoint that the run goes on from, if none was yet."""
         if self.last is not None and not self.has_reported:
             self._report(self.last)
 

@@ -174,7 +174,8 @@ def train(
             _result_of(config, reporter, row, trainer, datamodule, overrides).write(directory)
         report(row)
 
-    reporter = ReportEpoch(directory, Selection.of(config), record)
+    selection = Selection.of(config)
+    reporter = ReportEpoch(directory, selection, record, repeats_last=resume_from is not None)
     trainer = build_trainer(config, [SeedEachEpoch(config.seed), reporter], executor)
     start = resume_from or (config.ckpt_path and Path(config.ckpt_path))
     if start and not start.is_file():

@@ -145,7 +145,7 @@ def accuracies(metrics: dict[str, float]) -> str:
 def duration(seconds: float) -> str:
     """Seconds in the unit a person would use.
 
-    >>> duration(42), duration(150), duration(7300)
+    >>> duration(42), duration(150), duration(7320)
     ('42 s', '2 min 30 s', '2 h 2 min')
     """
     minutes, rest = divmod(round(seconds), 60)

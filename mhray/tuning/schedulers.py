@@ -29,8 +29,8 @@ class ASHA(ASHAScheduler):
     @override
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         action: str = super().on_trial_result(tune_controller, trial, result)
-        is_over = result["epoch"] >= self._max_t
-        return action if is_over or trial.config.get("number") != BASELINE else self.CONTINUE
+        is_spared = trial.config.get("number") == BASELINE and result.get("epoch") != self._max_t
+        return self.CONTINUE if is_spared else action
 
 
 def scheduler_of(study: Study, max_epochs: int, past: Iterable[TrialRecord]) -> TrialScheduler:
