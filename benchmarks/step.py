@@ -14,19 +14,19 @@ overhead_ms        our network at batch 8: MultiheadLitModule in the Trainer min
 overhead_fraction  the same as a share of the plain loop's step.
 
 The variants take turns, each with a new network: one that knows its batch by heart computes with
-denormal numbers, which are slow. A number is the median over the rounds, its spread their range.
-The last line is one JSON object.
+denormal numbers, which are slow. A number is the median over the rounds, its spread the range
+of the paired ratios or differences. The last line is one JSON object.
 """
 
 import argparse
 import json
 import logging
-import os
 import statistics
 import time
 import warnings
 from pathlib import Path
 
+import joblib
 import lightning
 import torch
 import torchmetrics
@@ -36,6 +36,7 @@ from torch import nn
 from torch.nn import functional
 
 from mhray.training.origin import commit
+from mhray.training.run import compose_run
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 HEADS = {"fine": 100, "coarse": 20}
@@ -128,7 +129,7 @@ class UsualModule(lightning.LightningModule):
 
 
 def our_module():
-    return instantiate(OmegaConf.load(CONFIGS / "model" / "cifar100mh_cnn.yaml"))
+    return instantiate(compose_run(["model=cifar100mh_cnn"]).model, _convert_="all")
 
 
 def our_network_and_optimizer():
@@ -209,7 +210,7 @@ def main():
     for name, values in zip(VARIANTS, zip(*rounds, strict=True), strict=True):
         middle = statistics.median(values)
         print(f"{name:32} {middle:8.2f} {min(values):8.2f} {max(values):8.2f}")
-    machine = {"commit": commit(), "cores": len(os.sched_getaffinity(0))}
+    machine = {"commit": commit(), "cores": joblib.cpu_count()}
     print(json.dumps(summary(rounds) | machine))
 
 

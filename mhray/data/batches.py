@@ -45,7 +45,7 @@ def open_split(
             raise ConfigError(f"image_layout: found {layout!r}; write CHW or HWC")
         header = replace(header, layout=layout)
     split = _read_split(directory, name, header)
-    _check_count(batch_path(directory, name), len(split), header, strict=strict)
+    _check_count(directory, name, len(split), header, strict=strict)
     heads = _heads_of(directory, header, name, split)
     _log.debug(
         "%s: %d samples, heads %s, layout %s",
@@ -113,16 +113,35 @@ def _read_split(directory: Path, name: str, header: Header) -> Split:
     return read(path, header)
 
 
-def _check_count(path: Path, found: int, header: Header, *, strict: bool) -> None:
-    is_train = path.stem == TRAIN
-    expected = header.train_samples if is_train else header.test_samples
-    if expected is None or expected == found:
+def _check_count(directory: Path, name: str, found: int, header: Header, *, strict: bool) -> None:
+    expected, why = _expected_count(directory, name, found, header)
+    if expected == found:
         return
-    key = "train_samples" if is_train else "test_samples"
-    message = f"{path}: found {found} samples; expected {expected} ({key} in the header)"
+    path = batch_path(directory, name)
+    message = f"{path}: found {found} samples; expected {expected} ({why})"
     if strict:
         raise DataFormatError(message)
     warnings.warn(message, stacklevel=3)
+
+
+def _expected_count(directory: Path, name: str, found: int, header: Header) -> tuple[int, str]:
+    """How many samples the header leaves to a batch, and by which of its keys."""
+    parts = {
+        TRAIN: ("train_samples", header.train_samples),
+        TEST: ("test_samples", header.test_samples),
+    }
+    key, count = parts.pop(name)
+    ((other, (other_key, other_count)),) = parts.items()
+    if count is not None:
+        return count, f"{key} in the header"
+    if header.n_samples is None:
+        return found, ""
+    if other_count is not None:
+        return header.n_samples - other_count, f"n_samples - {other_key} in the header"
+    if is_missing(directory, other):
+        return min(found, header.n_samples), "n_samples in the header"
+    others = len(_read_split(directory, other, header))
+    return header.n_samples - others, f"n_samples in the header, less the {others} of {other}"
 
 
 def _read_pickle(path: Path, header: Header) -> Split:

@@ -13,28 +13,21 @@ from typing import Any
 import numpy as np
 import torch
 from lightning import LightningDataModule
-from torch.utils.data import DataLoader
 from typing_extensions import override
 
 from mhray.data.augment import augmentation_of, check_augment
 from mhray.data.batches import TEST, describe_directory, is_missing
 from mhray.data.dataset import CIFAR100MHDataset, Transform
-from mhray.data.loader import (
-    BatchLoader,
-    InOrder,
-    KeptBatches,
-    Normalisation,
-    Shuffled,
-)
+from mhray.data.loader import BatchLoader, InOrder, KeptBatches, Normalisation, Sampler, Shuffled
 from mhray.data.partition import Partition, Rows, stratified
-from mhray.data.per_sample import per_sample_loader
+from mhray.data.per_sample import PerSampleLoader
 from mhray.data.ranks import current_rank, run_seed
 from mhray.data.sources import build_if_missing, nothing_at, source_named
 from mhray.data.statistics import channel_statistics
 from mhray.errors import ConfigError, DataFormatError
 from mhray.heads import Head, heads_config
 
-Loader = BatchLoader | KeptBatches | DataLoader[Any]
+Loader = BatchLoader | KeptBatches | PerSampleLoader
 
 
 def describe_data(
@@ -119,15 +112,15 @@ class CIFAR100MHDataModule(LightningDataModule):
 
     @override
     def train_dataloader(self) -> Loader:
-        rows = self._partition.train
+        rows, sampler = self._partition.train, Shuffled(run_seed())
         if self.train_transform is not None:
-            return self._per_sample(self._train, rows, self.train_transform, shuffle=True)
+            return self._per_sample(self._train, rows, self.train_transform, sampler)
         return BatchLoader(
             self._train,
             rows,
             self.batch_size,
             self._normalisation,
-            sampler=Shuffled(run_seed()),
+            sampler=sampler,
             steps=augmentation_of(self.augment, self.image_shape),
             rank=current_rank(),
         )
@@ -180,7 +173,7 @@ class CIFAR100MHDataModule(LightningDataModule):
     def get_dataset_info(self) -> dict[str, Any]:
         """What a model and a result need to know of the data, under the format's own names."""
         return {
-            "dataset_name": self._train.header.dataset_name,
+            "dataset_name": self._train.header.dataset_name or self.data_dir.resolve().name,
             "heads_config": self.num_classes,
             "image_shape": self.image_shape,
             "num_train_samples": len(self._partition.train),
@@ -217,8 +210,13 @@ class CIFAR100MHDataModule(LightningDataModule):
     def _check_arguments(self) -> None:
         if self.source is not None:
             source_named(self.source)
-        if self.batch_size < 1:
-            raise ConfigError(f"data.batch_size: found {self.batch_size}; write 1 or more")
+        for key, n, least in (
+            ("batch_size", self.batch_size, 1),
+            ("num_workers", self.num_workers, 0),
+            ("seed", self.seed, 0),
+        ):
+            if type(n) is not int or n < least:
+                raise ConfigError(f"data.{key}: found {n!r}; write a whole number from {least} up")
         if not 0 < self.val_fraction < 1:
             raise ConfigError(
                 f"data.val_fraction: found {self.val_fraction}; write a number between 0 and 1"
@@ -275,7 +273,7 @@ class CIFAR100MHDataModule(LightningDataModule):
         self, dataset: CIFAR100MHDataset, rows: Rows, transform: Transform | None
     ) -> Loader:
         if transform is not None:
-            return self._per_sample(dataset, rows, transform, shuffle=False)
+            return self._per_sample(dataset, rows, transform, InOrder())
         loader = BatchLoader(
             dataset,
             rows,
@@ -287,14 +285,15 @@ class CIFAR100MHDataModule(LightningDataModule):
         return KeptBatches(loader) if self.cache else loader
 
     def _per_sample(
-        self, dataset: CIFAR100MHDataset, rows: Rows, transform: Transform, *, shuffle: bool
-    ) -> DataLoader[Any]:
-        return per_sample_loader(
+        self, dataset: CIFAR100MHDataset, rows: Rows, transform: Transform, sampler: Sampler
+    ) -> PerSampleLoader:
+        return PerSampleLoader(
             dataset.with_transform(transform),
             rows,
             self.batch_size,
-            shuffle=shuffle,
+            sampler=sampler,
             num_workers=self.num_workers,
             pin_memory=self.pin_memory,
             persistent_workers=self.persistent_workers,
+            rank=current_rank(),
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mhray.errors import DataFormatError, DataNotFoundError
+from mhray.errors import DataFormatError, DataNotFoundError, did_you_mean
 
 HEADER_NAME = "cifar100mh_dataset_info.json"
 SISTER_HEADER_NAME = "vimh_dataset_info.json"
@@ -40,6 +40,7 @@ class Header:
     """A header whose every key has been checked.
 
     Attributes:
+        dataset_name: empty where the header does not say.
         parameter_names: by parameter id; an id past the end is named ``param_<id>``.
         parameters: those that have a mapping.
         train_samples: None where the header does not say; so are the other counts.
@@ -111,7 +112,7 @@ def read_header(data_dir: Path | str, *, strict: bool = True) -> Header:
                 f"{directory}: has no header; write {HEADER_NAME} (keys: format, version, "
                 "dataset_name, image_size, parameter_names, parameter_mappings)"
             )
-        return Header(directory.resolve().name, 32, 32, 3, (), ())
+        return Header("", 32, 32, 3, (), ())
     fields = _load_object(path)
     refused = list(_problems(fields))
     doubtful = [f"{path}: {problem}" for problem in _doubts(fields)]
@@ -121,7 +122,7 @@ def read_header(data_dir: Path | str, *, strict: bool = True) -> Header:
         )
     for doubt in doubtful:
         warnings.warn(doubt, stacklevel=2)
-    return _header_of(fields, directory)
+    return _header_of(fields)
 
 
 def find_header(data_dir: Path) -> Path | None:
@@ -159,13 +160,12 @@ def _doubts(fields: Mapping[str, Any]) -> Iterator[str]:
         )
     if found == FORMAT and version != VERSION:
         yield f'version is {version!r}; expected "{VERSION}" (strict=False reads it all the same)'
-    counts: list[Any] = [fields.get(count) for count in COUNTS]
-    if all(_is_whole(count) for count in counts) and counts[0] != counts[1] + counts[2]:
-        total, train, test = counts
-        yield (
-            f"n_samples is {total}; expected train_samples + test_samples = {train} + {test} "
-            f"= {train + test}"
-        )
+    total: Any = fields.get("n_samples")
+    parts: dict[str, Any] = {key: fields[key] for key in COUNTS[1:] if _is_whole(fields.get(key))}
+    known, is_all = sum(parts.values()), len(parts) == len(COUNTS[1:])
+    if _is_whole(total) and (total != known if is_all else total < known):
+        least = "" if is_all else "at least "
+        yield f"n_samples is {total}; expected {least}{' + '.join(parts)} = {known}"
 
 
 def _problems(fields: Mapping[str, Any]) -> Iterator[str]:
@@ -175,6 +175,9 @@ def _problems(fields: Mapping[str, Any]) -> Iterator[str]:
     yield from _problems_of_scalars(fields)
     yield from _problems_of_names(fields.get("parameter_names", []))
     yield from _problems_of_mappings(fields.get("parameter_mappings", {}))
+    yield from _problems_of_mapped_names(
+        fields.get("parameter_names", []), fields.get("parameter_mappings", {})
+    )
 
 
 def _problems_of_scalars(fields: Mapping[str, Any]) -> Iterator[str]:
@@ -224,6 +227,15 @@ def _problems_of_mappings(mappings: Any) -> Iterator[str]:
         yield from _problems_of_class_names(where, mapping.get("class_names"), int(high - low) + 1)
 
 
+def _problems_of_mapped_names(names: Any, mappings: Any) -> Iterator[str]:
+    if not isinstance(names, list) or not isinstance(mappings, dict):
+        return
+    known = [*map(str, names), "param_<id>"]
+    for name in mappings:
+        if name not in names and not re.fullmatch(r"param_(0|[1-9]\d{0,2})", name):
+            yield f"parameter_mappings.{name}: unknown parameter; {did_you_mean(name, known)}"
+
+
 def _problems_of_class_names(where: str, class_names: Any, expected: int) -> Iterator[str]:
     if class_names is None:
         return
@@ -241,13 +253,13 @@ def _is_whole(value: Any) -> bool:
     return type(value) in (int, float) and value == value // 1
 
 
-def _header_of(fields: Mapping[str, Any], directory: Path) -> Header:
+def _header_of(fields: Mapping[str, Any]) -> Header:
     height, width, channels = map(int, fields["image_size"].split("x"))
     total, train, test = (
         None if fields.get(count) is None else int(fields[count]) for count in COUNTS
     )
     return Header(
-        dataset_name=str(fields.get("dataset_name", directory.resolve().name)),
+        dataset_name=str(fields.get("dataset_name", "")),
         height=height,
         width=width,
         channels=channels,

@@ -1,8 +1,9 @@
 """A whole batch at a time: uint8 images in, augmented and normalised float images out.
 
 Working on one array per batch rather than on one image at a time is what makes loading some thirty
-times as fast. Order and augmentation are a function of seed, epoch and sample alone: a resumed run
-sees what an uninterrupted one would, and each of several ranks sees its slice of the same batches.
+times as fast. Order and augmentation are a function of seed, epoch and sample alone: a run resumed
+at the end of an epoch sees what an uninterrupted one would, and each of several ranks sees its
+slice of the same batches.
 """
 
 from abc import ABC, abstractmethod
@@ -157,7 +158,6 @@ class BatchLoader:
             head.name: torch.from_numpy(column)
             for head, column in zip(self._data.heads, columns, strict=True)
         }
-        # The one place where uint8 becomes a tensor: images for a device move there, before this.
         return self._normalisation(torch.from_numpy(images)), targets
 
 

@@ -13,13 +13,17 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from mhray.errors import ConfigError
 from mhray.models.classifiers import ImageShape, MultiheadNetwork
+
+SMALLEST_SIDE = 8  # pixels: what three halvings make one of
 
 
 class SimpleCNN(MultiheadNetwork):
     """Two blocks of 3x3 convolution, BatchNorm, ReLU and max-pool, then one hidden layer.
 
-    With its defaults and heads of 100 and 20 classes it has 66 024 parameters on 32x32x3 images.
+    Images are of 8x8 pixels or more. With its defaults and heads of 100 and 20 classes it has
+    66 024 parameters on 32x32x3 images.
     """
 
     def __init__(
@@ -55,6 +59,12 @@ def _build_backbone(
     dropout: float,
 ) -> nn.Module:
     channels, height, width = image_shape
+    if min(height, width) < SMALLEST_SIDE:
+        raise ConfigError(
+            f"model.net: SimpleCNN halves each side three times, and the images are "
+            f"{height}x{width} pixels; write a data.data_dir whose images are "
+            f"{SMALLEST_SIDE}x{SMALLEST_SIDE} or larger, or another model.net"
+        )
     # Two max-pools and the average halve each side, rounding down.
     flat_size = conv2_channels * (height // 8) * (width // 8)
     return nn.Sequential(

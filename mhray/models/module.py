@@ -5,7 +5,7 @@ module before the first step, and everything that names a head is checked agains
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ from mhray.errors import ConfigError, DivergedError, no_such_head
 from mhray.models.classifiers import ImageShape, ModulePerHead, MultiheadNetwork
 from mhray.models.optimisation import (
     Scheduler,
+    check_clipping,
     check_optimizer,
     check_scheduler,
     make_scheduler_for,
@@ -88,22 +89,43 @@ class MultiheadLitModule(LightningModule):
 
         Raises:
             HeadMismatchError: a loss weight or `primary_head` names a head that the data lack.
-            ConfigError: the network was made for other data, or nothing says for which.
+            ConfigError: the network was made for other data, or nothing says for which; or the
+                optimiser does not bear that gradients are clipped.
         """
-        if self._auto_configures:
+        if self._auto_configures and (self._datamodule is not None or not self.criteria):
             info = self._dataset_info()
-            self._configure(tuple(info["image_shape"]), info["heads_config"])
+            self.configure(tuple(info["image_shape"]), info["heads_config"])
         elif self.net.heads_config and self.net.image_shape:
-            self._configure(self.net.image_shape, self.net.heads_config)
+            self.configure(self.net.image_shape, self.net.heads_config)
         else:
             raise ConfigError(
                 "model.net: its heads are not known; write model.auto_configure_from_dataset=true, "
                 "or give model.net heads_config, input_channels and input_size"
             )
         if stage == "fit":
+            if self.trainer.gradient_clip_val:
+                check_clipping(self._make_optimizer, self.trainer.precision)
             self._best_acc = -math.inf
             if self._compiles:
                 self.net.compile()
+
+    def configure(self, image_shape: ImageShape, heads_config: Mapping[str, int]) -> None:
+        """Builds the layers, the weighting and the criteria, unless they are built already.
+
+        Set-up does it with the data module's answers; without a Trainer, call it yourself.
+
+        Raises:
+            HeadMismatchError: a loss weight or `primary_head` names a head that is not there.
+            ConfigError: the network was made for other images or heads, or a loss weight is wrong.
+        """
+        heads = self.net.configure(image_shape, heads_config)
+        if self.criteria:
+            return
+        if self._primary_head is not None and self._primary_head not in heads:
+            raise no_such_head("model.primary_head", self._primary_head, heads)
+        self.weighting = self._make_weighting(heads, self._loss_weights)
+        for name in heads:
+            self.criteria[name] = nn.CrossEntropyLoss()
 
     @override
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -177,6 +199,12 @@ class MultiheadLitModule(LightningModule):
             self._log_metrics(metrics.named("test"))
 
     @override
+    def predict_step(self, batch: Batch) -> dict[str, Tensor]:
+        """The logits of every head, each (batch, classes); the targets are left unread."""
+        logits: dict[str, Tensor] = self(batch[0])
+        return logits
+
+    @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["mhray"] = {
             "image_shape": self.net.image_shape,
@@ -187,32 +215,25 @@ class MultiheadLitModule(LightningModule):
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved = checkpoint["mhray"]
-        self._configure(saved["image_shape"], saved["heads_config"])
+        self.configure(saved["image_shape"], saved["heads_config"])
         self._best_acc = saved["best_acc"]
 
     @property
     def _followed_metric(self) -> str:
         return f"val/{self._primary_head}_acc" if self._primary_head else "val/acc_mean"
 
+    @property
+    def _datamodule(self) -> Any:
+        return self.trainer.datamodule  # type: ignore[attr-defined]
+
     def _dataset_info(self) -> dict[str, Any]:
-        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        if datamodule is None:
+        if self._datamodule is None:
             raise ConfigError(
                 "model.auto_configure_from_dataset: true, but the Trainer has no data module; pass "
                 "datamodule=..., or write false and give model.net its heads_config"
             )
-        info: dict[str, Any] = datamodule.get_dataset_info()
+        info: dict[str, Any] = self._datamodule.get_dataset_info()
         return info
-
-    def _configure(self, image_shape: ImageShape, heads_config: Mapping[str, int]) -> None:
-        heads = self.net.configure(image_shape, heads_config)
-        if self.criteria:
-            return
-        if self._primary_head is not None and self._primary_head not in heads:
-            raise no_such_head("model.primary_head", self._primary_head, heads)
-        self.weighting = self._make_weighting(heads, self._loss_weights)
-        for name in heads:
-            self.criteria[name] = nn.CrossEntropyLoss()
 
     def _new_tally(self) -> Tally:
         return Tally(self.criteria, self.device)
@@ -224,7 +245,7 @@ class MultiheadLitModule(LightningModule):
             [criterion(logits[name], targets[name]) for name, criterion in self.criteria.items()]
         )
         loss: Tensor = self.weighting(losses)
-        tally.add(loss, losses, _count_correct(logits, targets), len(images))
+        tally.add(loss, losses, _count_correct(self.criteria, logits, targets), len(images))
         return loss
 
     def _read(self, tally: Tally) -> EpochMetrics | None:
@@ -244,7 +265,9 @@ class MultiheadLitModule(LightningModule):
 
 
 @torch.no_grad()
-def _count_correct(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+def _count_correct(
+    heads: Iterable[str], logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+) -> Tensor:
     """How many predictions of each head are right: (heads,)."""
-    right = [head_logits.argmax(1) == targets[name] for name, head_logits in logits.items()]
+    right = [logits[name].argmax(1) == targets[name] for name in heads]
     return torch.stack(right).sum(1)

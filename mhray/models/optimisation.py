@@ -28,17 +28,31 @@ def check_scheduler(make_scheduler: Callable[..., Scheduler]) -> None:
     """Raises ConfigError if the scheduler needs more than the optimiser, or follows a loss."""
     _refuse_missing_arguments("model.scheduler", make_scheduler)
     if _is_plateau(make_scheduler) and _keywords(make_scheduler).get("mode") == "min":
+        raise _wrong_mode("min", "write model.scheduler.mode=max or leave it out")
+
+
+def check_clipping(make_optimizer: Callable[..., Optimizer], precision: str) -> None:
+    """Raises ConfigError if the optimiser cannot have its gradients clipped at this precision."""
+    if precision.endswith("-mixed") and _keywords(make_optimizer).get("fused"):
         raise ConfigError(
-            "model.scheduler.mode: min, but a plateau is one of val/acc_mean (or of the primary "
-            "head's accuracy), which should grow; write model.scheduler.mode=max or leave it out"
+            f"model.optimizer.fused: true, but with trainer.precision={precision} a fused "
+            "optimiser's gradients cannot be clipped (trainer.gradient_clip_val); write "
+            "model.optimizer.fused=false"
         )
 
 
 def make_scheduler_for(optimizer: Optimizer, make_scheduler: Callable[..., Scheduler]) -> Scheduler:
-    """The scheduler; a plateau scheduler waits for an accuracy, so its mode is `max`."""
-    if _is_plateau(make_scheduler):
-        return make_scheduler(optimizer, mode="max")
-    return make_scheduler(optimizer)
+    """The scheduler; a plateau scheduler waits for an accuracy, so its mode is `max`.
+
+    Raises:
+        ConfigError: a subclass or a function made a plateau scheduler of another mode.
+    """
+    takes_mode = "mode" in inspect.signature(make_scheduler).parameters
+    defaults = {"mode": "max"} if _is_plateau(make_scheduler) and takes_mode else {}
+    scheduler = make_scheduler(optimizer, **defaults)
+    if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode != "max":
+        raise _wrong_mode(scheduler.mode, "write model.scheduler.mode=max")
+    return scheduler
 
 
 def _refuse_missing_arguments(where: str, factory: Callable[..., object]) -> None:
@@ -53,8 +67,16 @@ def _refuse_missing_arguments(where: str, factory: Callable[..., object]) -> Non
         )
 
 
+def _wrong_mode(mode: str, remedy: str) -> ConfigError:
+    return ConfigError(
+        f"model.scheduler.mode: {mode}, but a plateau is one of val/acc_mean (or of the primary "
+        f"head's accuracy), which should grow; {remedy}"
+    )
+
+
 def _is_plateau(factory: Callable[..., object]) -> bool:
-    return _target(factory) is ReduceLROnPlateau
+    target = _target(factory)
+    return inspect.isclass(target) and issubclass(target, ReduceLROnPlateau)
 
 
 def _target(factory: Callable[..., object]) -> Callable[..., object]:

@@ -36,7 +36,7 @@ class FixedWeighting(Weighting):
 
     Raises:
         HeadMismatchError: a weight is for a head that the data lack.
-        ConfigError: a weight is negative, NaN or infinite.
+        ConfigError: a weight is no number, negative, NaN or infinite; or all of them are 0.
     """
 
     weights: Tensor
@@ -50,11 +50,16 @@ class FixedWeighting(Weighting):
             where = f"model.loss_weights.{name}"
             if name not in heads_config:
                 raise no_such_head(where, name, heads_config)
-            if not 0 <= weight < math.inf:
-                raise ConfigError(f"{where}: should be a number of at least 0, found {weight}")
-        typed = torch.tensor([float(weights.get(name, 1.0)) for name in heads_config])
+            if type(weight) not in (int, float) or not 0 <= weight < math.inf:
+                raise ConfigError(f"{where}: should be a number of at least 0, found {weight!r}")
+        typed = [float(weights.get(name, 1.0)) for name in heads_config]
+        if not any(typed):
+            raise ConfigError(
+                "model.loss_weights: every head weighs 0, so nothing would be learned; write a "
+                f"number above 0 for one of the heads: {', '.join(heads_config)}"
+            )
         # Not in the checkpoint: a resumed run uses the weights of its own overrides.
-        self.register_buffer("weights", typed, persistent=False)
+        self.register_buffer("weights", torch.tensor(typed), persistent=False)
 
     @override
     def combine(self, losses: Tensor) -> Tensor:

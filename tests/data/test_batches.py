@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mhray.data.batches import describe_directory, fingerprint, open_split, read_heads
+from mhray.data.header import COUNTS
 from mhray.data.writing import write_dataset
 from mhray.errors import ConfigError, DataFormatError, DataNotFoundError
 from mhray.heads import Head
@@ -198,6 +199,54 @@ def test_two_ids_of_one_name_are_refused(notes, break_header, break_batch):
     )
 
 
+@pytest.mark.parametrize(
+    ("counts", "problem"),
+    [
+        (
+            (60, None, None),
+            "found 50 samples; expected 40 (n_samples in the header, less the 20 of",
+        ),
+        ((60, None, 20), "found 50 samples; expected 40 (n_samples - test_samples in the header)"),
+        ((None, 40, None), "found 50 samples; expected 40 (train_samples in the header)"),
+    ],
+)
+def test_counts_that_disagree_with_the_files_are_refused(notes, break_header, counts, problem):
+    break_header(**dict(zip(COUNTS, counts, strict=True)))
+    with pytest.raises(DataFormatError) as error:
+        open_split(notes, "train_batch")
+    assert str(error.value).startswith(f"{notes / 'train_batch'}: {problem}")
+
+
+def test_the_rest_of_all_samples_is_the_test_batch(notes, break_header):
+    break_header(n_samples=60, test_samples=None)
+    with pytest.raises(DataFormatError) as error:
+        open_split(notes, "test_batch")
+    assert str(error.value) == (
+        f"{notes / 'test_batch'}: found 20 samples; "
+        "expected 10 (n_samples - train_samples in the header)"
+    )
+
+
+@pytest.mark.parametrize(
+    "counts", [(70, None, None), (70, 50, None), (70, None, 20), (None, None, None)]
+)
+def test_counts_that_agree_with_the_files_may_be_left_out(notes, break_header, counts):
+    break_header(**dict(zip(COUNTS, counts, strict=True)))
+    assert [len(open_split(notes, f"{s}_batch")[2]) for s in ("train", "test")] == [50, 20]
+
+
+def test_a_batch_alone_may_hold_no_more_than_all_samples(notes, break_header):
+    (notes / "test_batch").unlink()
+    break_header(n_samples=70, train_samples=None, test_samples=None)
+    assert len(open_split(notes, "train_batch")[2]) == 50
+    break_header(n_samples=40)
+    with pytest.raises(DataFormatError) as error:
+        open_split(notes, "train_batch")
+    assert str(error.value) == (
+        f"{notes / 'train_batch'}: found 50 samples; expected 40 (n_samples in the header)"
+    )
+
+
 def test_in_the_wild_other_counts_are_a_warning(notes, break_header):
     break_header(train_samples=3, n_samples=23)
     with pytest.warns(UserWarning, match=r"found 50 samples; expected 3 \(train_samples in the"):
@@ -255,6 +304,12 @@ def test_a_fingerprint_changes_with_a_pixel_a_label_and_the_header(
     (notes / "test_batch").unlink()
     found.add(fingerprint(notes))
     assert len(found) == 5
+
+
+def test_a_fingerprint_stays_when_the_directory_is_renamed(notes, break_header):
+    break_header(dataset_name=None)
+    before = fingerprint(notes)
+    assert fingerprint(notes.rename(notes.with_name("other"))) == before
 
 
 def test_what_was_read_is_logged(notes, caplog):

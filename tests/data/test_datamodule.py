@@ -42,7 +42,9 @@ def test_splits_are_disjoint_and_normalised_by_the_train_part(data):
     torch.testing.assert_close(images.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
     torch.testing.assert_close(images.std(dim=(0, 2, 3)), torch.ones(3), atol=1e-3, rtol=0)
     loaders = module.train_dataloader(), module.val_dataloader(), module.test_dataloader()
-    assert [len(numbers(loader)) for loader in loaders] == [40, 10, 20]
+    seen = [[image.numpy().tobytes() for images, _ in it for image in images] for it in loaders]
+    assert list(map(len, seen)) == [40, 10, 20]
+    assert len(set().union(*seen)) == 70
 
 
 def test_the_data_say_what_a_model_needs(data):
@@ -157,7 +159,12 @@ def test_a_transform_goes_sample_by_sample(data, workers):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"batch_size": 0}, "data.batch_size: found 0; write 1 or more"),
+        ({"batch_size": 0}, "data.batch_size: found 0; write a whole number from 1 up"),
+        ({"batch_size": 8.0}, "data.batch_size: found 8.0; write a whole number from 1 up"),
+        ({"num_workers": -1}, "data.num_workers: found -1; write a whole number from 0 up"),
+        ({"seed": None}, "data.seed: found None; write a whole number from 0 up"),
+        ({"seed": True}, "data.seed: found True; write a whole number from 0 up"),
+        ({"seed": -1}, "data.seed: found -1; write a whole number from 0 up"),
         ({"val_fraction": 1.0}, "data.val_fraction: found 1.0; write a number between 0 and 1"),
         (
             {"source": "mnist"},
@@ -235,6 +242,11 @@ class Sees(lightning.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
+def test_a_data_set_without_a_name_is_named_by_its_directory(data, break_header):
+    break_header(dataset_name=None)
+    assert data().get_dataset_info()["dataset_name"] == "notes"
+
+
 def trainer(epochs=1):
     return lightning.Trainer(
         max_epochs=epochs,
@@ -261,10 +273,21 @@ def test_a_resumed_run_sees_what_an_uninterrupted_one_would(data, tmp_path):
     assert whole.seen[:40] != whole.seen[40:80]
 
 
+def test_samples_of_a_transform_come_in_an_order_of_seed_and_epoch(data):
+    lightning.seed_everything(3, verbose=False)
+    whole, later = Sees(), Sees()
+    trainer(2).fit(whole, datamodule=data())
+    trainer(2).fit(later, datamodule=data(train_transform=PLAIN))
+    assert later.seen == whole.seen
+    assert whole.seen[:40] != whole.seen[40:]
+
+
 def test_a_plain_trainer_tests_and_predicts(data):
     plain = trainer()
     plain.test(Sees(), datamodule=data(), verbose=False)
     predicted = plain.predict(Sees(), datamodule=data())
+    by_sample = plain.predict(Sees(), datamodule=data(test_transform=PLAIN))
+    assert torch.cat(by_sample).tolist() == torch.cat(predicted).tolist()
     assert len(torch.cat(predicted)) == 20
 
 
@@ -293,7 +316,7 @@ def test_two_ranks_share_every_epoch_whatever_their_seeds(notes):
     assert [rank[0] for rank in ranks] == [0, 1]
     assert [len(rank[1]) for rank in ranks] == [20, 20]
     assert not {tuple(i) for i in ranks[0][1]} & {tuple(i) for i in ranks[1][1]}
-    assert ranks[0][2] == ranks[1][2] == [4, 10]
+    assert ranks[0][2] == ranks[1][2] == [4] * 5
 
 
 def test_raw_records_give_the_same_batches(notes, tmp_path, data):

@@ -40,7 +40,15 @@ def test_the_sister_header_is_read_too(notes):
         ),
         (
             {"n_samples": 71},
-            "n_samples is 71; expected train_samples + test_samples = 50 + 20 = 70",
+            "n_samples is 71; expected train_samples + test_samples = 70",
+        ),
+        (
+            {"n_samples": 40, "test_samples": None},
+            "n_samples is 40; expected at least train_samples = 50",
+        ),
+        (
+            {"n_samples": 10, "train_samples": None},
+            "n_samples is 10; expected at least test_samples = 20",
         ),
         ({"train_samples": -1}, "train_samples is -1; write the number of samples"),
         (
@@ -63,6 +71,13 @@ def test_the_sister_header_is_read_too(notes):
         (
             {"parameter_mappings": []},
             "parameter_mappings is []; write an object, name: {min, max, ...}",
+        ),
+        (
+            {"parameter_mappings": {"nota": {"min": 0, "max": 1}}},
+            (
+                "parameter_mappings.nota: unknown parameter; did you mean note? "
+                "(one of: note, velocity, param_<id>)"
+            ),
         ),
         (
             {"parameter_mappings": {"note": 3}},
@@ -145,6 +160,11 @@ def test_in_the_wild_a_foreign_format_is_a_warning(notes, break_header):
     with pytest.warns(UserWarning, match="expected") as warned:
         assert read_header(notes, strict=False).format == "MINE"
     assert len(warned) == 2
+
+
+def test_an_id_without_a_name_may_have_a_mapping(notes, break_header):
+    break_header(parameter_names=["note"], parameter_mappings={"param_1": {"min": 0, "max": 9}})
+    assert read_header(notes).parameter("param_1").maximum == 9
 
 
 def test_whole_numbers_may_be_written_with_a_point(notes, break_header):

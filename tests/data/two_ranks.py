@@ -10,6 +10,7 @@ import tempfile
 
 import torch
 import torch.distributed
+from torchvision.transforms import ToTensor
 
 from mhray.data.datamodule import CIFAR100MHDataModule
 
@@ -23,9 +24,10 @@ def work(rank, store, data_dir):
     loader = data.train_dataloader()
     seen = [image[0, 0].tolist() for images, _ in loader for image in images]
     per_sample = CIFAR100MHDataModule(
-        data_dir, batch_size=8, val_fraction=0.2, train_transform=len
+        data_dir, batch_size=8, val_fraction=0.2, train_transform=ToTensor()
     ).train_dataloader()
-    sys.stdout.write(json.dumps([rank, seen, [per_sample.batch_size, len(per_sample)]]) + "\n")
+    sizes = [len(images) for images, _ in per_sample]
+    sys.stdout.write(json.dumps([rank, seen, sizes]) + "\n")
     sys.stdout.flush()
     torch.distributed.destroy_process_group()
 

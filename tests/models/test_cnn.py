@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from mhray.errors import ConfigError
 from mhray.models.cnn import SimpleCNN
 
 HEADS = {"left": 4, "sum": 7}
@@ -77,6 +78,16 @@ def test_the_default_widths_have_66_thousand_parameters_for_100_and_20_classes()
     net = SimpleCNN(3, input_size=32, heads_config={"fine": 100, "coarse": 20})
     # The documented 66 072 less the 48 biases that BatchNorm makes superfluous.
     assert sum(p.numel() for p in net.parameters()) == 66_072 - 16 - 32
+
+
+def test_the_smallest_images_are_8x8():
+    SimpleCNN().configure((3, 8, 8), HEADS)
+    with pytest.raises(ConfigError) as error:
+        SimpleCNN().configure((3, 8, 6), HEADS)
+    assert str(error.value) == (
+        "model.net: SimpleCNN halves each side three times, and the images are 8x6 pixels; write "
+        "a data.data_dir whose images are 8x8 or larger, or another model.net"
+    )
 
 
 def test_memory_layout_of_the_images_changes_nothing():

@@ -105,6 +105,48 @@ def test_a_network_with_heads_needs_no_data_module(tensor_data, make_trainer):
     assert list(module.criteria) == list(HEADS)
 
 
+def test_predictions_are_the_logits_of_every_head(tensor_data, make_trainer):
+    module, data = make_module(), tensor_data()
+    module.configure(data.shape, HEADS)
+    first, second = make_trainer().predict(module, data.val)
+    assert {name: tuple(logits.shape) for name, logits in second.items()} == {
+        "left": (5, 4),
+        "right": (5, 4),
+        "sum": (5, 7),
+    }
+    torch.testing.assert_close(first, module.eval()(data.val.batches[0][0]))
+
+
+def test_a_trained_module_is_evaluated_without_its_data_module(tensor_data, make_trainer):
+    module, data = make_module(), tensor_data()
+    make_trainer().fit(module, datamodule=data)
+    (tested,) = make_trainer().test(module, data.val, verbose=False)
+    (validated,) = make_trainer().validate(module, data.val, verbose=False)
+    expected = by_hand(module, data.val.batches, "test", {})
+    assert tested == pytest.approx(expected, rel=1e-5)
+    assert validated["val/loss"] == pytest.approx(expected["test/loss"], rel=1e-5)
+
+
+def test_a_module_is_configured_without_a_trainer(tensor_data):
+    module = make_module(loss_weights={"sum": 3.0})
+    module.configure((3, 16, 16), HEADS)
+    assert list(module.criteria) == list(HEADS)
+    assert module.weighting.weights_in_use().tolist() == [1.0, 1.0, 3.0]
+    with pytest.raises(HeadMismatchError, match=r"model\.primary_head: the data has no such head"):
+        make_module(primary_head="lft").configure((3, 16, 16), HEADS)
+
+
+class LastHeadFirst(SimpleCNN):
+    def forward(self, images):
+        return dict(reversed(super().forward(images).items()))
+
+
+def test_accuracies_are_told_apart_by_name_not_by_order(tensor_data, make_trainer):
+    module, data = make_module(net=LastHeadFirst(dropout=0.0)), tensor_data(val=(40,))
+    (metrics,) = make_trainer().test(module, datamodule=data, verbose=False)
+    assert metrics == pytest.approx(by_hand(module, data.val.batches, "test", {}), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("automatic", "message"),
     [
@@ -274,6 +316,18 @@ def test_mixed_precision_and_gradient_accumulation_train(tensor_data, make_train
     trainer.fit(make_module(), datamodule=tensor_data())
     assert trainer.global_step == 2
     assert trainer.callback_metrics["train/loss"].isfinite()
+
+
+def test_clipping_with_a_fused_optimizer_is_refused_before_training(tensor_data, make_trainer):
+    module = make_module(optimizer=partial(torch.optim.AdamW, fused=True))
+    trainer = make_trainer(precision="bf16-mixed", gradient_clip_val=1.0)
+    with pytest.raises(ConfigError) as error:
+        trainer.fit(module, datamodule=tensor_data())
+    assert str(error.value) == (
+        "model.optimizer.fused: true, but with trainer.precision=bf16-mixed a fused optimiser's "
+        "gradients cannot be clipped (trainer.gradient_clip_val); write model.optimizer.fused=false"
+    )
+    assert trainer.global_step == 0
 
 
 def test_training_lowers_every_heads_loss(tensor_data, make_trainer):

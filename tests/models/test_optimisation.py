@@ -5,7 +5,12 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
 
 from mhray.errors import ConfigError
-from mhray.models.optimisation import check_optimizer, check_scheduler, make_scheduler_for
+from mhray.models.optimisation import (
+    check_clipping,
+    check_optimizer,
+    check_scheduler,
+    make_scheduler_for,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +51,50 @@ def test_a_plateau_of_the_minimum_is_refused():
     )
 
 
-@pytest.mark.parametrize("scheduler", [ReduceLROnPlateau, partial(ReduceLROnPlateau, patience=1)])
+class Patient(ReduceLROnPlateau):
+    """A plateau scheduler that takes the mode as its parent does."""
+
+    def __init__(self, optimizer, mode="min"):
+        super().__init__(optimizer, mode, patience=50)
+
+
+class Stubborn(ReduceLROnPlateau):
+    """A plateau scheduler that takes no mode."""
+
+    def __init__(self, optimizer):
+        super().__init__(optimizer)
+
+
+def stubborn(optimizer):
+    return ReduceLROnPlateau(optimizer)
+
+
+@pytest.mark.parametrize("scheduler", [Stubborn, stubborn])
+def test_a_plateau_scheduler_made_for_a_minimum_is_refused(scheduler):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
+    with pytest.raises(ConfigError) as error:
+        make_scheduler_for(optimizer, scheduler)
+    assert str(error.value) == (
+        "model.scheduler.mode: min, but a plateau is one of val/acc_mean (or of the primary "
+        "head's accuracy), which should grow; write model.scheduler.mode=max"
+    )
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "precision"),
+    [
+        (torch.optim.AdamW, "16-mixed"),
+        (partial(torch.optim.AdamW, fused=False), "bf16-mixed"),
+        (partial(torch.optim.AdamW, fused=True), "bf16-true"),
+    ],
+)
+def test_gradients_of_other_optimizers_and_precisions_are_clipped(optimizer, precision):
+    check_clipping(optimizer, precision)
+
+
+@pytest.mark.parametrize(
+    "scheduler", [ReduceLROnPlateau, partial(ReduceLROnPlateau, patience=1), Patient]
+)
 def test_a_plateau_scheduler_waits_for_growth(scheduler):
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
     assert make_scheduler_for(optimizer, scheduler).mode == "max"
