@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from mhray.errors import ConfigError, MhrayError, did_you_mean, no_such_head
+from mhray.training.epochs import validation_metrics
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.rules import Finding, grace_problem, metrics_of
 from mhray.tuning.schema import unquoting, written
@@ -54,6 +55,7 @@ def check_study(
         study = study if problems else _resolved(study, heads)
         findings += _unlogged_metrics(study, heads)
     findings += _unfitting_draws(study, compose, base)
+    findings += _impossible_epochs(study, config)
     findings += _endless_grace(study, config)
     findings += _missing_resources(study.resources, available_cpus, available_gpus)
     problems += [file.source.problem(*finding) for finding in findings]
@@ -123,8 +125,7 @@ def _resolved(study: Study, heads: Sequence[str]) -> Study:
 
 
 def _unlogged_metrics(study: Study, heads: Sequence[str]) -> Iterator[Finding]:
-    logged = ["val/acc_mean", "val/acc_best", "val/acc_spread", "val/loss"]
-    logged += [f"val/{head}_{measure}" for head in heads for measure in ("acc", "loss")]
+    logged = validation_metrics(heads)
     for location, metric in metrics_of(study):
         if metric not in logged and not metric.startswith(("train/", "test/")):
             yield location, f"no run logs {metric}; {did_you_mean(metric, logged)}"
@@ -145,6 +146,18 @@ def _unfitting_draws(study: Study, compose: Compose, base: list[str]) -> Iterato
             for path, value in draw.items() if not refusal else ():
                 in_config = value_at(compose(around), path) if isinstance(value, str) else None
                 yield from _text_problem((*entry.location, *step), value, in_config)
+
+
+def _impossible_epochs(study: Study, config: Mapping[str, Any]) -> Iterator[Finding]:
+    max_epochs = value_at(config, "trainer.max_epochs")
+    match max_epochs:
+        case str():
+            return  # _base_texts has said so
+        case int() if max_epochs >= 1 and max_epochs is not True:
+            return
+    paths = [path for path in study.base if path.lstrip("+") == "trainer.max_epochs"]
+    location = ("base", *(paths or ["trainer.max_epochs"]))
+    yield location, f"should be a whole number, 1 or more, not {written(max_epochs)}"
 
 
 def _endless_grace(study: Study, config: Mapping[str, Any]) -> Iterator[Finding]:

@@ -46,6 +46,10 @@ class Distribution(Section, ABC):
     def baseline(self, path: str, config_value: ConfigValue, scope: str) -> Draw:
         """The parameters of trial 0: values by the names that :meth:`draw` asks for."""
 
+    def sets(self, path: str) -> tuple[str, ...]:
+        """The paths that a draw sets, or what holds them all."""
+        return (path,)
+
     def options(self) -> Mapping[str, Mapping[str, "Distribution"]]:
         """The spaces that hang on the options of this path, by option."""
         return {}
@@ -151,10 +155,16 @@ def _are_choices(raw: Any) -> Any:
 
 
 def _differ(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    keys = [_identity(value) for value in values]
     for index, value in enumerate(values):
-        if value in values[:index]:
+        if keys[index] in keys[:index]:
             raise ValueError(f"holds {written(value)} twice; keep one of the two")
     return values
+
+
+def _identity(value: Value) -> tuple[bool, Value]:
+    """What differs where values do; true is not 1, although Python has it so."""
+    return isinstance(value, bool), value
 
 
 class Choice(Distribution):
@@ -166,17 +176,25 @@ class Choice(Distribution):
 
     @override
     def draw(self, path: str, trial: Suggester, scope: str) -> Draw:
-        return {path: trial.suggest_categorical(scope + path, self.choice)}
+        labels = self._labels()
+        return {path: self.choice[labels.index(trial.suggest_categorical(scope + path, labels))]}
 
     @override
     def baseline(self, path: str, config_value: ConfigValue, scope: str) -> Draw:
-        value = config_value(path)
-        return {scope + path: value if value in self.choice else self.choice[0]}
+        keys = [_identity(value) for value in self.choice]
+        key = _identity(config_value(path))
+        return {scope + path: self._labels()[keys.index(key) if key in keys else 0]}
 
     @override
     def examples(self, path: str) -> Iterator[tuple[Location, Draw]]:
         for index, value in enumerate(self.choice):
             yield ("choice", index), {path: value}
+
+    def _labels(self) -> tuple[Value, ...]:
+        """The choices, as text where Optuna could not tell 1 from true."""
+        if len(set(self.choice)) == len(self.choice):
+            return self.choice
+        return tuple(written(value) for value in self.choice)
 
 
 class _Lowest:

@@ -3,13 +3,14 @@
 Each rule yields the places it is broken at, with what to say there.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from mhray.tuning.distributions import LOSS_WEIGHTS, Distribution
+from mhray.tuning.schema import written
 from mhray.tuning.space import walk
 from mhray.tuning.study import Study
-from mhray.tuning.yaml_lines import Location, dotted
+from mhray.tuning.yaml_lines import Location, Value, dotted
 
 Finding: TypeAlias = tuple[Location, str]
 
@@ -20,10 +21,23 @@ _SET_ELSEWHERE = {
     "select": "write select",
     "test": "the study evaluates test once, at its end; take it out",
 }
+# Keys of a run that would take a study's own work away from it, with what is below them.
+_NEVER_SET = {
+    "ckpt_path": "a trial goes on from its own checkpoints only",
+    "trainer.fast_dev_run": "it trains on one batch and writes no checkpoint",
+    "trainer.enable_checkpointing": "without checkpoints no trial can go on, and none is the best",
+    "trainer.logger": "the study records every trial in MLflow",
+    "hydra": "trials write into the study's directory, and Hydra starts none of them",
+}
+_SAME_SPLIT = "all trials have the same validation split"
 _NEVER_SEARCHED = {
     "trainer.max_epochs": "all trials have the same last epoch",
     "seed": "all trials have the same seed, or luck would be searched",
-    "data.seed": "all trials have the same validation split",
+    "data.seed": _SAME_SPLIT,
+    "data.val_fraction": _SAME_SPLIT,
+    "data.data_dir": _SAME_SPLIT,
+    "data.source": _SAME_SPLIT,
+    "trainer.limit_val_batches": _SAME_SPLIT,
 }
 _WEIGHING = (LOSS_WEIGHTS, "model.weighting", "weighting")
 
@@ -32,7 +46,10 @@ def broken_rules(study: Study) -> Iterator[Finding]:
     """Every rule of a study that is broken."""
     yield from _set_elsewhere(study)
     yield from _clashes(study.search, ("search",), {path: ("base", path) for path in study.base})
+    yield from _bad_weights(study)
+    yield from _no_validation(study)
     yield from _unfit_metrics(study)
+    yield from _repeated_metrics(study)
     yield from _endless_grace(study)
     yield from _shared_gpus(study)
 
@@ -46,7 +63,7 @@ def metrics_of(study: Study) -> Iterator[tuple[Location, str]]:
 
 def grace_problem(grace_epochs: int, max_epochs: int) -> str | None:
     """What is wrong with a grace that lasts to the end, if it does."""
-    if 0 <= max_epochs <= grace_epochs:
+    if 1 <= max_epochs <= grace_epochs:
         remedy = f"write {max_epochs - 1} or less" if max_epochs > 1 else "write scheduler: null"
         return f"should be below trainer.max_epochs, which is {max_epochs}; {remedy}"
     return None
@@ -57,6 +74,9 @@ def _set_elsewhere(study: Study) -> Iterator[Finding]:
         plain = path.lstrip("+")
         if remedy := _SET_ELSEWHERE.get(plain.split(".")[0]):
             yield location, f"is set by the study itself; {remedy}"
+        for never, why in _NEVER_SET.items():
+            if _is_within(plain.replace("/", "."), never):
+                yield location, f"cannot be set in a study: {why}; take it out"
         if location[0] == "search" and (reason := _NEVER_SEARCHED.get(plain)):
             yield location, f"cannot be searched: {reason}; put it in base"
 
@@ -70,12 +90,13 @@ def _clashes(
     space: Mapping[str, Distribution], location: Location, taken: dict[str, Location]
 ) -> Iterator[Finding]:
     """Paths that are set twice in one trial; adds those of the space to ``taken``."""
-    for path in space:
+    for path, distribution in space.items():
         here = (*location, path)
-        for other, there in taken.items():
-            if _overlap(path.lstrip("+"), other.lstrip("+")):
-                yield here, f"is also set by {dotted(there)}; keep one of the two"
-        taken[path] = here
+        drawn = distribution.sets(path)
+        clashing = [there for other, there in taken.items() if _overlaps(other, drawn)]
+        for there in dict.fromkeys(clashing):
+            yield here, f"is also set by {dotted(there)}; keep one of the two"
+        taken |= dict.fromkeys(drawn, here)
     for path, distribution in space.items():
         options: dict[str, Location] = {}
         for option, options_space in distribution.options().items():
@@ -85,15 +106,55 @@ def _clashes(
         taken |= options
 
 
+def _overlaps(path: str, others: Iterable[str]) -> bool:
+    return any(_overlap(path.lstrip("+"), other.lstrip("+")) for other in others)
+
+
 def _overlap(path: str, other: str) -> bool:
     short, long = sorted((path, other), key=len)
     # A group and what is below it go together: model=cnn model.net.dropout=0.1.
     is_group = "." not in short
-    return short == long or (not is_group and long.startswith(f"{short}."))
+    return short == long or (not is_group and _is_within(long, short))
+
+
+def _is_within(path: str, section: str) -> bool:
+    return path == section or path.startswith(f"{section}.")
+
+
+def _bad_weights(study: Study) -> Iterator[Finding]:
+    for location, path, value in _all_values(study):
+        if path.lstrip("+").startswith(f"{LOSS_WEIGHTS}.") and not _can_weigh(value):
+            yield location, f"should be a loss weight, 0 or more, not {written(value)}"
+
+
+def _all_values(study: Study) -> Iterator[tuple[Location, str, Value]]:
+    """What is set: all values of ``base`` and of choices, and the low ends of ranges."""
+    yield from ((("base", path), path, value) for path, value in study.base.items())
+    for entry in walk(study.search, ("search",)):
+        for step, draw in entry.distribution.examples(entry.path):
+            for path, value in draw.items():
+                yield (*entry.location, *step), path, value
+
+
+def _can_weigh(value: Value) -> bool:
+    match value:
+        case bool() | None:
+            return False
+        case str():
+            return "${" in value
+    return value >= 0
+
+
+def _no_validation(study: Study) -> Iterator[Finding]:
+    for path, value in study.base.items():
+        if path.lstrip("+") == "trainer.limit_val_batches" and value == 0:
+            reason = "trials are judged on the validation split"
+            yield ("base", path), f"should be above 0, not {written(value)}: {reason}"
 
 
 def _unfit_metrics(study: Study) -> Iterator[Finding]:
-    weighing = [entry.path for entry in walk(study.search) if _weighs(entry.path)]
+    searched = [entry.path.lstrip("+") for entry in walk(study.search)]
+    weighing = [path for path in searched if _weighs(path)]
     for location, metric in metrics_of(study):
         split, _, name = metric.partition("/")
         if split in ("train", "test"):
@@ -102,15 +163,40 @@ def _unfit_metrics(study: Study) -> Iterator[Finding]:
         elif name == "loss" and weighing:
             why = f"weighted by {weighing[0]}, which is searched, so that small weights win"
             yield location, f"{metric} is {why}; write val/acc_mean or val/<head>_loss"
+        elif name == "acc_best" and "model.primary_head" in searched:
+            why = "model.primary_head, which is searched, so that the easiest head wins"
+            yield location, f"{metric} follows {why}; write val/acc_mean or val/<head>_acc"
+        elif (direction := _direction(name)) not in (None, location[-1]):
+            better = {"maximize": "higher", "minimize": "lower"}[str(direction)]
+            yield location, f"{metric} is better the {better} it is; write {direction}: {metric}"
 
 
 def _weighs(path: str) -> bool:
-    return any(path == weight or path.startswith(f"{weight}.") for weight in _WEIGHING)
+    return any(_is_within(path, weight) for weight in _WEIGHING)
+
+
+def _direction(name: str) -> str | None:
+    """The only sensible direction of a metric, if there is one."""
+    if name == "loss" or name.endswith("_loss"):
+        return "minimize"
+    is_accuracy = name in ("acc_mean", "acc_best") or name.endswith("_acc")
+    return "maximize" if is_accuracy else None
+
+
+def _repeated_metrics(study: Study) -> Iterator[Finding]:
+    first: dict[str, Location] = {}
+    for location, metric in metrics_of(study):
+        if location[0] == "objectives":
+            if metric in first:
+                yield location, f"is also {dotted(first[metric])}: {metric}; keep one of the two"
+            first.setdefault(metric, location)
 
 
 def _endless_grace(study: Study) -> Iterator[Finding]:
     max_epochs = study.base.get("trainer.max_epochs")
-    if study.scheduler is not None and isinstance(max_epochs, int):
+    if study.scheduler is None or isinstance(max_epochs, bool):
+        return
+    if isinstance(max_epochs, int):
         problem = grace_problem(study.scheduler.asha.grace_epochs, max_epochs)
         if problem:
             yield ("scheduler", "asha", "grace_epochs"), problem

@@ -23,8 +23,8 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from mhray.errors import did_you_mean
 from mhray.tuning.yaml_lines import Location, Value, read_scalar
 
-MARK = "kind:"  # in front of the tags of a union's members
-_NO_STEPS = (MARK, "[key]")  # what pydantic puts into locations that the file does not have
+# In front of the tags of a union's members, which pydantic puts into locations: no key starts so.
+MARK = "\0kind:"
 _SENTENCES = {
     "missing": "is missing; write it",
     "int_type": "should be a whole number, not {found}{remedy}",
@@ -120,14 +120,22 @@ def written(value: Any) -> str:
 
 def describe(details: ErrorDetails) -> tuple[Location, str]:
     """Where in the file a validation error is, and what to say about it."""
-    steps = (step for step in details["loc"] if not str(step).startswith(_NO_STEPS))
-    location = tuple(steps)
+    location = _as_written(details)
     if details["type"] not in _SENTENCES:
         return location, details["msg"].removeprefix("Value error, ")
     found = details["input"]
     remedy = unquoting(found) if isinstance(found, str) else ""
     fields = {"found": written(found), "remedy": remedy} | details.get("ctx", {})
     return location, _SENTENCES[details["type"]].format(**fields)
+
+
+def _as_written(details: ErrorDetails) -> Location:
+    """The location of an error without the steps that pydantic adds to those of the file."""
+    location = tuple(step for step in details["loc"] if not str(step).startswith(MARK))
+    match location:
+        case (*_, key, "[key]") if key == details["input"]:
+            return location[:-1]
+    return location
 
 
 def unquoting(text: str) -> str:

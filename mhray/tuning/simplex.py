@@ -75,6 +75,12 @@ class Simplex(Distribution):
         }
 
     @override
+    def sets(self, path: str) -> tuple[str, ...]:
+        if self.simplex == "heads":
+            return (path,)
+        return tuple(f"{path}.{name}" for name in self.simplex)
+
+    @override
     def examples(self, path: str) -> Iterator[tuple[Location, Draw]]:
         if self.simplex != "heads":
             yield from super().examples(path)

@@ -82,6 +82,8 @@ def _read_text(path: Path, shown: Path) -> str:
         raise ConfigError(f"there is no file {shown}; {hint}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{shown} is no text; write the path of a YAML file in UTF-8") from None
+    except ValueError:  # Python's for names that no system has
+        raise ConfigError(f"{str(shown)!r} is no file name; write a YAML file's path") from None
     except OSError as error:
         reason = error.strerror
         raise ConfigError(f"{shown} cannot be read ({reason}); write a YAML file's path") from None

@@ -158,7 +158,7 @@ class Resources(Section):
 
 
 def _is_no_folder(uri: str) -> str:
-    if uri.startswith("file:") or ("/" in uri and "://" not in uri):
+    if uri.startswith("file:") or ("://" not in uri and uri != "databricks"):
         raise ValueError(
             f"is a directory, {written(uri)}, which MLflow no longer takes; "
             "write sqlite:///mlflow.db or the http:// address of a server"

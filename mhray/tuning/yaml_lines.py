@@ -21,6 +21,10 @@ _POINT = rf"(?:{_WHOLE}\.|{_WHOLE}?\.\d(?:_?\d)*)"
 _INTEGER = re.compile(rf"[+-]?{_WHOLE}")
 _FLOAT = re.compile(rf"[+-]?(?:{_POINT}|(?:{_WHOLE}|{_POINT})[eE][+-]?\d(?:_?\d)*|\.inf|\.nan)")
 _ALIAS = "it holds an alias"
+_DEPTH = 60
+_TOO_DEEP = f"it is nested more than {_DEPTH} deep"
+_REMEDIES = {_ALIAS: "write the value out", _TOO_DEEP: "write it flatter"}
+_DIGITS = 300  # of a whole number that still fits a float
 _CONSTANTS: dict[str, Value] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str"))
 
@@ -66,13 +70,12 @@ def read_yaml(text: str, place_of: Callable[[int], Place], at: Location = ()) ->
     """What a YAML text says; lines count from 1, and ``at`` is the location of its root."""
     try:
         root = _compose(text)
+        reading = _Reading(place_of)
+        value = None if root is None else reading.value(root, at)
     except _UnreadableError as error:
         label = f"{dotted(at)}: " if at else ""
         return Document(None, {}, [Problem(place_of(error.line), f"{label}{error}")])
-    reading = _Reading(place_of)
-    reading.places[at] = place_of(1)
-    value = None if root is None else reading.value(root, at)
-    return Document(value, reading.places, reading.problems)
+    return Document(value, {at: place_of(1)} | reading.places, reading.problems)
 
 
 def read_scalar(text: str) -> Value:
@@ -83,7 +86,7 @@ def read_scalar(text: str) -> Value:
     """
     if text.lower() in _CONSTANTS:
         return _CONSTANTS[text.lower()]
-    if _INTEGER.fullmatch(text):
+    if _INTEGER.fullmatch(text) and len(text) <= _DIGITS:
         return int(text)
     if _FLOAT.fullmatch(text.lower()):
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
@@ -113,11 +116,18 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 - PyYAML declares it so
 
+    depth = 0
+
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
+        is_alias = self.check_event(yaml.AliasEvent)
+        if is_alias or self.depth > _DEPTH:
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, _ALIAS, mark)
-        return super().compose_node(parent, index)
+            problem = _ALIAS if is_alias else _TOO_DEEP
+            raise yaml.composer.ComposerError(None, None, problem, mark)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 def _compose(text: str) -> yaml.Node | None:
@@ -134,10 +144,8 @@ def _compose(text: str) -> yaml.Node | None:
 
 
 def _explain(problem: str) -> str:
-    remedy = "close every bracket and quote, and put text that holds `: ` in quotes"
-    if problem == _ALIAS:
-        remedy = "write the value out"
-    return f"cannot be read as YAML ({problem}); {remedy}"
+    usual = "close every bracket and quote, and put text that holds `: ` in quotes"
+    return f"cannot be read as YAML ({problem}); {_REMEDIES.get(problem, usual)}"
 
 
 class _Reading:
@@ -157,9 +165,7 @@ class _Reading:
                 return self._mapping(node, location)
             case yaml.SequenceNode():
                 return self._sequence(node, location)
-            case yaml.ScalarNode() if node.style is None:
-                return read_scalar(node.value)
-        return node.value
+        return self._scalar(node)
 
     def _mapping(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
@@ -167,6 +173,7 @@ class _Reading:
             if not isinstance(key, yaml.ScalarNode):
                 self._note(key, location, "has a key that is not text; write a single word")
                 continue
+            self._scalar(key)  # raises where it cannot be read
             entry = (*location, key.value)
             if key.value in mapping:
                 first = self.places[entry]
@@ -180,6 +187,18 @@ class _Reading:
         for index, child in enumerate(node.value):
             self.places[*location, index] = self._place(child)
         return [self.value(child, (*location, index)) for index, child in enumerate(node.value)]
+
+    def _scalar(self, node: yaml.Node) -> Value:
+        text = str(node.value)
+        line = node.start_mark.line + 1
+        if "\0" in text:
+            raise _UnreadableError(line, f"holds a null character in {text!r}; take it out")
+        if not (isinstance(node, yaml.ScalarNode) and node.style is None):
+            return text
+        if len(text) > _DIGITS and _INTEGER.fullmatch(text):
+            message = f"holds a number of {len(text)} digits; write at most {_DIGITS}"
+            raise _UnreadableError(line, message)
+        return read_scalar(text)
 
     def _place(self, node: yaml.Node) -> Place:
         return self._place_of(node.start_mark.line + 1)

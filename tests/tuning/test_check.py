@@ -17,6 +17,7 @@ CONFIGS = {
     "trainer: {max_epochs: 10, devices: 1, fast: false}",
     "model/cnn.yaml": "{loss_weights: null, net: {depth: 3}, optimizer: {lr: 1e-3}}",
     "model/vit.yaml": "{loss_weights: null, net: {heads: 4}, optimizer: {lr: 1e-3}}",
+    "experiment/endless.yaml": "# @package _global_\ntrainer: {max_epochs: -1}",
     "experiment/vit.yaml": "# @package _global_\ndefaults: [{override /model: vit}]",
 }
 STUDY = """name: study
@@ -87,9 +88,8 @@ def test_what_the_run_the_data_and_the_machine_refuse_is_named(check, mistake):
         {"base": "experiment: vit", "search": "model.net.heads: {choice: [2, 4]}"},
         {"base": "trainer.devices: auto"},
         {"base": "trainer.devices: '${trainer.max_epochs}'"},
-        {"base": "trainer.max_epochs: -1", "grace": 3},
         {"search": ONE_OF},
-        {"metric": "val/right_loss", "search": "model.net.depth: {integer: [1, 2]}"},
+        {"metric": "val/right_acc", "search": "model.net.depth: {integer: [1, 2]}"},
         {"resources": "parallel_trials: 4, per_worker: {cpus: 0.5, gpus: 0.25}"},
     ],
 )

@@ -92,6 +92,20 @@ def test_the_baseline_takes_the_first_choice_if_the_config_has_another():
     assert baseline(parse_space(raw), {}.get) == {"d": "x"}
 
 
+def test_true_is_another_choice_than_one():
+    raw = {"d": {"choice": [1, True]}}
+    drawn = {(trial["d"], trial.pop("d") is True) for trial in drawn_many(raw)}
+    assert drawn == {(1, False), (True, True)}
+
+
+@pytest.mark.parametrize("value", [1, True])
+def test_the_baseline_tells_true_from_one(value):
+    space = parse_space({"d": {"choice": [0, 1, True]}})
+    study = optuna.create_study()
+    study.enqueue_trial(baseline(space, {"d": value}.get))
+    assert draw(space, study.ask())["d"] is value
+
+
 def test_the_baseline_takes_the_first_option():
     config = {"model": "vit", "model.lr": 0.25, "model.depth": 2}
     assert baseline(parse_space(CONDITIONAL), config.get) == {

@@ -156,10 +156,58 @@ def test_the_weighted_loss_is_no_goal_while_the_weights_are_searched(path):
 
 
 @pytest.mark.usefixtures("in_tmp")
-@pytest.mark.parametrize("metric", ["val/left_loss", "val/left_acc"])
-def test_unweighted_metrics_may_be_goals_of_any_search(metric):
+@pytest.mark.parametrize("goal", ["minimize: val/left_loss", "maximize: val/left_acc"])
+def test_unweighted_metrics_may_be_goals_of_any_search(goal):
     search = "search: {model.loss_weights: {simplex: heads}}"
-    load_study(written(search=search, select=f"select: {{minimize: {metric}}}"))
+    load_study(written(search=search, select=f"select: {{{goal}}}"))
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_the_best_head_is_no_goal_while_it_is_searched_which_that_is():
+    search = "search: {model.primary_head: {choice: [left, right]}}"
+    assert problems(written(search=search, select="select: {maximize: val/acc_best}")) == [
+        (
+            "study.yaml:5: select.maximize: val/acc_best follows model.primary_head, which is "
+            "searched, so that the easiest head wins; write val/acc_mean or val/<head>_acc"
+        )
+    ]
+
+
+WEIGHT = "base.model.loss_weights.sum=1"
+SIMPLEX = "search.model.loss_weights={simplex: [left, right]}"
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_weight_beside_those_of_a_simplex_may_be_set():
+    assert load_study(written(), [WEIGHT, SIMPLEX]).problems == ()
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_weight_of_a_simplex_is_set_twice_but_reported_once():
+    overrides = [WEIGHT, SIMPLEX, "search.+model.loss_weights={simplex: [right, left]}"]
+    [problem] = problems(written(), overrides)
+    assert problem == (
+        f"command line: {overrides[-1]}: "
+        "is also set by search.model.loss_weights; keep one of the two"
+    )
+
+
+@pytest.mark.usefixtures("in_tmp")
+@pytest.mark.parametrize("option", ["kind:a", "[key]"])
+def test_an_option_of_any_name_is_named_in_its_problems(option):
+    broken = written(search=f"search: {{m: {{one_of: {{x: {{}}, '{option}': {{a.b: 3}}}}}}}}")
+    assert problems(broken) == [
+        (
+            f"study.yaml:3: search.m.one_of.{option}.a.b: is one value; put it in base, "
+            "or write {choice: [3, ...]}"
+        )
+    ]
+
+
+@pytest.mark.usefixtures("in_tmp")
+@pytest.mark.parametrize("uri", ["databricks", "sqlite:///x.db", "https://host/mlflow"])
+def test_mlflow_may_be_a_database_or_a_server(uri):
+    assert load_study(written(), [f"mlflow.tracking_uri={uri}"]).study.mlflow.tracking_uri == uri
 
 
 @pytest.mark.usefixtures("in_tmp")
@@ -285,6 +333,12 @@ def test_a_directory_or_a_picture_is_no_study(in_tmp):
         load_study(Path("x.png"))
     with pytest.raises(ConfigError, match="cannot be read"):
         load_study(in_tmp)
+
+
+def test_a_name_that_no_file_can_have_is_refused():
+    with pytest.raises(ConfigError) as caught:
+        load_study(Path("x\0.yaml"))
+    assert str(caught.value) == r"'x\x00.yaml' is no file name; write a YAML file's path"
 
 
 @pytest.mark.usefixtures("in_tmp")

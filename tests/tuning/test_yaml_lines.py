@@ -58,12 +58,23 @@ PROBLEMS = {
     "a: \x00": "study.yaml:1: cannot be read as YAML (unacceptable character #x0000: special "
     "characters are not allowed); close every bracket and quote, and put text that holds `: ` in "
     "quotes",
+    "a:\n  " + "[" * 5000 + "]" * 5000: "study.yaml:2: cannot be read as YAML "
+    "(it is nested more than 60 deep); write it flatter",
+    f"a: 1\nb: -{'1' * 5000}": "study.yaml:2: holds a number of 5001 digits; write at most 300",
+    'a: "x\\0"': r"study.yaml:1: holds a null character in 'x\x00'; take it out",
+    '"x\\0": a': r"study.yaml:1: holds a null character in 'x\x00'; take it out",
 }
 
 
 @pytest.mark.parametrize(("text", "message"), PROBLEMS.items())
 def test_what_no_reader_could_mean_is_a_problem(text, message):
     assert [str(problem) for problem in read(text).problems] == [message]
+
+
+def test_many_digits_in_quotes_are_text():
+    digits = "1" * 5000
+    assert read(f"a: '{digits}'").value == {"a": digits}
+    assert read_scalar(digits) == digits
 
 
 def test_an_empty_text_holds_nothing():
