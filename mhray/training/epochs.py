@@ -147,7 +147,12 @@ class ReportEpoch(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         epoch = trainer.current_epoch + 1
-        improved = self._is_best(metrics[self.selection.metric])
+        if self.selection.metric not in metrics:
+            raise ConfigError(
+                f"select.metric: epoch {epoch} logged no {self.selection.metric} to be judged by; "
+                "write trainer.limit_val_batches=null, or another metric"
+            )
+        improved = self._is_best(metrics[self.selection.metric]) or not self.best_path.exists()
         if improved:
             self.best = BestEpoch(epoch, metrics)
         best = self.best.metrics[self.selection.metric]

@@ -7,6 +7,7 @@ overrides that :func:`compose_run` turns into a config. Nothing here knows Ray: 
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mhray.data.datamodule import CIFAR100MHDataModule, describe_data
 from mhray.errors import ConfigError, MhrayError, StorageError, no_such_head
-from mhray.heads import Head
+from mhray.heads import Head, heads_config
 from mhray.models.module import MultiheadLitModule
 from mhray.training.epochs import EpochRow, ReportEpoch, SeedEachEpoch, Selection
 from mhray.training.project import config_directory, project_directory
@@ -177,11 +178,13 @@ def train(
     selection = Selection.of(config)
     reporter = ReportEpoch(directory, selection, record, repeats_last=resume_from is not None)
     trainer = build_trainer(config, [SeedEachEpoch(config.seed), reporter], executor)
-    start = resume_from or (config.ckpt_path and Path(config.ckpt_path))
-    if start and not start.is_file():
-        raise ConfigError(f"ckpt_path: there is no file {start}; write the path of a .ckpt file")
+    start = resume_from or (Path(config.ckpt_path) if config.ckpt_path else None)
+    if start is not None:
+        _take_over(start, reporter.best_path)
     trainer.fit(module, datamodule=datamodule, ckpt_path=start, weights_only=True)
     reporter.report_at_least_once()
+    if not reporter.has_reported:
+        raise ConfigError("trainer.max_epochs: no epoch was trained; write 1 or more")
     return RunResult.read(directory)
 
 
@@ -201,8 +204,11 @@ def load_model(
     datamodule.prepare_data()
     datamodule.setup("fit")
     info = datamodule.get_dataset_info()
-    module.net.configure(info["image_shape"], info["heads_config"])
-    module.load_state_dict(torch.load(checkpoint, weights_only=True)["state_dict"])
+    module.configure(info["image_shape"], info["heads_config"])
+    saved = torch.load(checkpoint, weights_only=True)
+    # The split, and with it the normalisation, are the checkpoint's.
+    datamodule.load_state_dict(saved[type(datamodule).__qualname__])
+    module.load_state_dict(saved["state_dict"])
     return datamodule, module.eval()
 
 
@@ -210,10 +216,12 @@ def try_one_step(config: DictConfig, heads: Sequence[Head], shape: tuple[int, in
     """One forward and backward on random images: the network fits the data, or an error says why.
 
     Raises:
-        ConfigError: the network cannot be built for these images and heads.
+        ConfigError: the network, its optimiser or the Trainer cannot be built.
     """
     module = _instantiate(config.model, "model")
-    module.net.configure(shape, {head.name: head.num_classes for head in heads})
+    module.configure(shape, heads_config(heads))
+    module.configure_optimizers()
+    build_trainer(config, [], {"devices": 1, "logger": False})
     logits = module.net(torch.randn(2, *shape))
     total = torch.stack([values.sum() for values in logits.values()]).sum()
     torch.autograd.backward(total)
@@ -258,6 +266,16 @@ def _instantiate(node: DictConfig, name: str, **extra: Any) -> Any:
         if isinstance(error.__cause__, MhrayError):
             raise error.__cause__ from None
         raise ConfigError(f"{name}: {error.__cause__ or error}; `--cfg job` prints it") from error
+
+
+def _take_over(start: Path, best: Path) -> None:
+    """Have the best checkpoint so far beside those to come."""
+    if not start.is_file():
+        raise ConfigError(f"ckpt_path: there is no file {start}; write the path of a .ckpt file")
+    earlier = start.with_name("best.ckpt")
+    if best.is_file() or not earlier.is_file():
+        return
+    shutil.copyfile(earlier, best)
 
 
 def _result_of(

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from mhray.training.run import (
     check_heads,
     compose_run,
     evaluate_test,
+    load_model,
     read_heads_of,
     train,
     try_one_step,
@@ -149,6 +151,31 @@ def test_a_directory_that_cannot_be_written_is_named(small_run, tmp_path):
 def test_a_checkpoint_that_does_not_exist_is_named(small_run, tmp_path):
     with pytest.raises(ConfigError, match=r"ckpt_path: there is no file nowhere.ckpt"):
         run_in(tmp_path, [*small_run, "ckpt_path=nowhere.ckpt"])
+
+
+def test_a_run_without_validation_says_what_to_write(small_run, tmp_path):
+    with pytest.raises(ConfigError, match=r"epoch 1 logged no val/acc_mean to be judged by"):
+        run_in(tmp_path, [*small_run, "trainer.limit_val_batches=0"])
+
+
+def test_a_run_of_no_epochs_is_refused(small_run, tmp_path):
+    with pytest.raises(ConfigError, match=r"trainer.max_epochs: no epoch was trained"):
+        run_in(tmp_path, [*small_run, "trainer.max_epochs=0"])
+
+
+def test_a_run_resumed_elsewhere_brings_its_best_checkpoint_along(small_run, tmp_path):
+    run_in(tmp_path / "a", small_run)
+    worse = [*small_run, "trainer.max_epochs=3", "model.optimizer.lr=0.5"]
+    last = tmp_path / "a" / "last.ckpt"
+    result = run_in(tmp_path / "b", [*worse, f"ckpt_path={last}"])
+    assert load_model(compose_run(small_run), Path(result.checkpoint))
+    assert result.epochs == 3
+
+
+def test_a_model_is_loaded_with_the_split_that_it_was_trained_with(small_run, tmp_path):
+    run_in(tmp_path, [*small_run, "data.seed=5", "data.val_fraction=0.5"])
+    datamodule, _ = load_model(compose_run(small_run), tmp_path / "best.ckpt")
+    assert datamodule.get_dataset_info()["num_val_samples"] == 300
 
 
 def test_a_trainer_that_cannot_be_made_says_where(small_run, tmp_path):
