@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PORT ?= 5000
+DB ?= mlflow.db
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -25,8 +26,8 @@ sweep: $(INSTALLED) ## run the main job: loss weights on multimnist, which it bu
 	$(BIN)/python -m mhray.sweep configs/sweep_weights.yaml $(ARGS)
 
 ui: $(INSTALLED) ## open the MLflow UI on what the sweeps recorded (PORT=5000)
-	@if [ ! -f mlflow.db ]; then echo "there is no mlflow.db yet; run make sweep first" >&2; exit 2; fi
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
+	@if [ ! -f $(DB) ]; then echo "there is no $(DB) yet; run make sweep first" >&2; exit 2; fi
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(DB) --host 127.0.0.1 --port $(PORT)
 
 test: $(INSTALLED) ## pass the whole test suite, with coverage
 	$(BIN)/coverage erase

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 import mhray
-from mhray.errors import MhrayError
+from mhray.errors import ConfigError, MhrayError
 from mhray.training.project import shipped_directory
 from mhray.tuning.session import check, print_plan, start
 from mhray.tuning.study_file import read_study
@@ -63,6 +63,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.config_dir is not None and not options.config_dir.is_dir():
+        raise ConfigError(f"--config-dir: there is no directory {options.config_dir}")
     file = read_study(_find(options.file), options.overrides, shipped_directory())
     checked = check(file, options.config_dir)
     if options.check:

@@ -23,6 +23,7 @@ from mhray.training.epochs import EpochRow
 from mhray.training.project import config_directory
 from mhray.training.run import (
     as_hydra_override,
+    as_typed,
     check_heads,
     evaluate_test,
     explain,
@@ -47,7 +48,7 @@ def main() -> None:
 @hydra.main(version_base="1.3", config_path=str(config_directory()), config_name="train")
 def _composed_run(config: DictConfig) -> None:
     directory = Path(HydraConfig.get().runtime.output_dir)
-    overrides = [text.removeprefix("++") for text in HydraConfig.get().overrides.task]
+    overrides = [as_typed(text) for text in HydraConfig.get().overrides.task]
     try:
         OmegaConf.resolve(config)
         check_heads(config, read_heads_of(config)[0])

@@ -212,11 +212,13 @@ def test_a_trial_with_two_workers_is_a_worker_group(command, short_study, tmp_pa
     assert json.loads(result.read_text())["samples_per_rank"] == [270, 270]
 
 
-def test_hours_end_a_sweep_and_no_other_study_takes_its_name(command, sweep, short_study):
+def test_hours_end_a_study_and_no_other_takes_its_name(command, sweep, short_study):
     spent = [*short_study, "budget.hours=0.001", ONE_AT_A_TIME]
     done = command("mhray.sweep", *spent)
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert "resume with: python -m mhray.sweep" in done.stdout
+    assert done.returncode == 4, done.stdout + done.stderr
+    code, out, _ = sweep(*spent)
+    assert code == 4
+    assert "budget.hours is used up after 0 trials" in out
     code, _, error = sweep(*spent, "base.trainer.max_epochs=2")
     assert code == 2
     assert "the journal holds another study named loss_weights: base was" in error

@@ -4,12 +4,31 @@ The file descriptors are moved, not Python's ``sys.stdout``: Ray's processes and
 the former and know nothing of the latter.
 """
 
+import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
+
+from typing_extensions import override
+
+
+class Lines(io.TextIOWrapper):
+    """Text for a person who may have left: what nobody reads any more is dropped."""
+
+    @override
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            return len(text)
+
+    @override
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
 
 
 @contextmanager
@@ -21,7 +40,7 @@ def chatter_to(log: Path) -> Iterator[TextIO]:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     try:
-        with os.fdopen(os.dup(saved[0]), "w", encoding="utf-8", buffering=1) as out:
+        with Lines(os.fdopen(os.dup(saved[0]), "wb"), "utf-8", line_buffering=True) as out:
             yield out
     finally:
         _flush()

@@ -1,8 +1,11 @@
-"""Where results come from: versions and commit, so that they can be had again."""
+"""Where results come from: versions, commit and command, so that they can be had again."""
 
 import platform
+import shlex
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from mhray.training.project import PACKAGE, is_checkout
 
@@ -13,6 +16,26 @@ def origin() -> dict[str, str]:
     """Versions of Python and of what decides a result, and the commit if there is one."""
     versions = {name: version(name) for name in PACKAGES}
     return {"python": platform.python_version(), **versions, "commit": commit()}
+
+
+def train_command(overrides: Sequence[str], config_dir: Path | None = None) -> str:
+    """What to type for a run with these overrides.
+
+    >>> train_command(["model.optimizer.lr=0.001", "data.source=null"])
+    'python -m mhray.train model.optimizer.lr=0.001 data.source=null'
+    """
+    own = [] if config_dir is None else ["--config-dir", str(config_dir)]
+    return shlex.join(["python", "-m", "mhray.train", *own, *overrides])
+
+
+def reproduce_line(overrides: Sequence[str], seed: int, config_dir: Path | None = None) -> str:
+    """The command that trains a trial again: the same overrides with another seed are another run.
+
+    >>> reproduce_line(["data.source=null"], 12345)
+    'python -m mhray.train data.source=null seed=12345'
+    """
+    own = f"seed={seed}"
+    return train_command([*overrides, *([] if own in overrides else [own])], config_dir)
 
 
 def commit() -> str:

@@ -8,7 +8,6 @@ that resumes may simply tell what its journal holds.
 
 import hashlib
 import re
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from mhray.training.epochs import EpochRow
+from mhray.training.origin import reproduce_line
 from mhray.training.outbox import Courier, Outbox, RunUpdate
 from mhray.training.tracking import ENDED, Tracking
 
@@ -90,10 +90,15 @@ class StudyRecorder:
         )
 
     def trial_started(
-        self, number: int, overrides: Sequence[str], seed: int, tags: Mapping[str, str]
+        self,
+        number: int,
+        overrides: Sequence[str],
+        seed: int,
+        tags: Mapping[str, str],
+        config_dir: Path | None = None,
     ) -> None:
         """Record that a trial starts, or is resumed; its overrides are its params."""
-        line = _reproduce_line(overrides, seed)
+        line = reproduce_line(overrides, seed, config_dir)
         ours = {
             "mhray.trial": str(number),
             "mhray.state": "RUNNING",
@@ -188,12 +193,6 @@ class StudyRecorder:
     def _remember(self, update: RunUpdate) -> None:
         self._epochs[update.key] = max(update.step, self._epochs.get(update.key, 0))
         self._status[update.key] = update.status or self._status.get(update.key, "")
-
-
-def _reproduce_line(overrides: Sequence[str], seed: int) -> str:
-    """The command that trains a trial again."""
-    words = [*overrides, *([] if f"seed={seed}" in overrides else [f"seed={seed}"])]
-    return f"python -m mhray.train {shlex.join(words)}"
 
 
 def _params(params: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,9 @@ overrides that :func:`compose_run` turns into a config. Nothing here knows Ray: 
 """
 
 import json
+import logging
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -86,6 +88,17 @@ def as_hydra_override(override: str) -> str:
     return f"++{override}" if override.startswith(LOSS_WEIGHTS) else override
 
 
+def as_typed(override: str) -> str:
+    """The override that :func:`as_hydra_override` was given.
+
+    >>> as_typed("++model.loss_weights.left=2.0")
+    'model.loss_weights.left=2.0'
+    >>> as_typed("++trainer.profiler=simple")
+    '++trainer.profiler=simple'
+    """
+    return override.removeprefix("++") if LOSS_WEIGHTS in override else override
+
+
 def compose_run(overrides: Sequence[str], config_dir: Path | None = None) -> DictConfig:
     """The config of one run, as ``python -m mhray.train OVERRIDES`` composes it.
 
@@ -122,7 +135,7 @@ def read_heads_of(config: DictConfig) -> tuple[tuple[Head, ...], tuple[int, int,
     Raises:
         DataNotFoundError: there is no such directory, and no source to build it from.
     """
-    return describe_data(Path(config.data.data_dir), config.data.source)
+    return describe_data(Path(config.data.data_dir), config.data.get("source"))
 
 
 def check_heads(config: DictConfig, heads: Sequence[Head]) -> None:
@@ -133,11 +146,12 @@ def check_heads(config: DictConfig, heads: Sequence[Head]) -> None:
         ConfigError: ``select.metric`` is no metric that a run logs.
     """
     names = [head.name for head in heads]
-    for name in config.model.loss_weights or {}:
+    for name in config.model.get("loss_weights") or {}:
         if name not in names:
             raise no_such_head(f"{LOSS_WEIGHTS}{name}", str(name), names)
-    if config.model.primary_head is not None and config.model.primary_head not in names:
-        raise no_such_head("model.primary_head", config.model.primary_head, names)
+    primary_head = config.model.get("primary_head")
+    if primary_head is not None and primary_head not in names:
+        raise no_such_head("model.primary_head", primary_head, names)
     Selection.of(config).check(names)
 
 
@@ -236,6 +250,8 @@ def build_trainer(
     config: DictConfig, callbacks: list[Any], executor: Mapping[str, Any] | None
 ) -> Trainer:
     """The Trainer that a config describes, on the devices that the executor gives it."""
+    # At INFO Lightning announces devices, and products that one might buy.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     extra = executor if executor is not None else {"devices": 1}
     trainer: Trainer = _instantiate(config.trainer, "trainer", callbacks=callbacks, **extra)
     return trainer
@@ -272,6 +288,11 @@ def _take_over(start: Path, best: Path) -> None:
     """Have the best checkpoint so far beside those to come."""
     if not start.is_file():
         raise ConfigError(f"ckpt_path: there is no file {start}; write the path of a .ckpt file")
+    try:
+        torch.load(start, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"ckpt_path: {start} is no checkpoint ({reason})") from None
     earlier = start.with_name("best.ckpt")
     if best.is_file() or not earlier.is_file():
         return

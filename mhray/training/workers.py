@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -193,10 +194,12 @@ def _forward_while(fit: Callable[[], object], rows: Queue, report: Report) -> No
     while True:
         is_running = thread.is_alive()
         try:
-            report(EpochRow(**rows.get(timeout=0.5)))
+            # Not get(timeout=...): Ray's queue may lose what arrives as the time runs out.
+            report(EpochRow(**rows.get_nowait()))
         except Empty:
             if not is_running:
                 break
+            time.sleep(0.1)
     for error in errors:
         raise _cause_of(error)
 

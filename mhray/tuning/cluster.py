@@ -81,7 +81,7 @@ def connected(*, needs_dashboard: bool) -> Iterator[None]:
             runtime_env={"env_vars": RAY_ENVIRONMENT},
             **({} if address else local),
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise _unreachable(address, str(error).splitlines()[0]) from None
     try:
         yield

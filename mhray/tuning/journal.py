@@ -4,14 +4,17 @@ What is finished is finished here first. Ray's state, MLflow and the report can 
 from it, so nothing else needs to be durable, and resuming is opening the same journal again.
 """
 
+import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 import optuna
+from alembic.util import CommandError
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
@@ -33,6 +36,7 @@ ORIGIN = "origin"
 KEY = "key"
 SECONDS = "seconds"
 CHANGES = "changes"
+PUBLISHED = "published"
 
 OVERRIDES = "overrides"
 SEED = "seed"
@@ -45,6 +49,9 @@ TEST = "test"
 
 DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
 STATES: tuple[State, ...] = ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
+FAILURES = (SQLAlchemyError, OSError)
+# What Optuna raises for a missing driver, another program's tables, and rubbish in a file.
+NO_JOURNAL = (ImportError, CommandError, RuntimeError, ValueError, AssertionError)
 FIXED = ("base", "search", "objectives", "select")
 
 
@@ -121,11 +128,11 @@ class Journal:
                 direction=DIRECTIONS[study.select.mode],
                 load_if_exists=True,
             )
-        except (SQLAlchemyError, OSError, ImportError) as error:
+        except (*FAILURES, *NO_JOURNAL) as error:
             reason = str(error).splitlines()[0]
             raise StorageError(
-                f"journal: {where} cannot be opened ({reason}); write a path you may write to, "
-                "or move the broken file away"
+                f"journal: {_shown(where)} cannot be opened ({reason}); write a path you may write "
+                "to, or move the broken file away"
             ) from None
         return cls(opened, storage)
 
@@ -145,6 +152,11 @@ class Journal:
         """
         attributes = self._study.user_attrs
         if STUDY_FILE not in attributes:
+            if not self.is_empty():
+                raise StudyConflictError(
+                    f"name: the journal holds trials of a study named {self._study.study_name} "
+                    "that is none of mhray's; write another name"
+                )
             self._study.set_user_attr(KEY, uuid.uuid4().hex)
             self._study.set_user_attr(DATA, dict(data))
             self._study.set_user_attr(ORIGIN, dict(origin))
@@ -183,7 +195,8 @@ class Journal:
     def ask(self, sampler: BaseSampler) -> Trial:
         """A new trial, whose values ``sampler`` chooses."""
         self._study.sampler = sampler
-        return self._study.ask()
+        with _written():
+            return self._study.ask()
 
     def reopen(self, number: int, sampler: BaseSampler) -> Trial:
         """The Optuna trial of an orphan: values drawn before stay, others are drawn now."""
@@ -232,8 +245,9 @@ class Journal:
         self._set(number, CHECKPOINT, checkpoint)
         self._set(number, MLFLOW_RUN_ID, mlflow_run_id)
         self._set(number, FAILURE, failure)
-        self._study.set_user_attr(SECONDS, self.seconds())
-        self._study.tell(number, value, state=TrialState[state])
+        self.save_seconds()
+        with _written():
+            self._study.tell(number, value, state=TrialState[state])
 
     def set_test(self, number: int, metrics: Mapping[str, float]) -> None:
         """Record a trial's ``test/`` metrics."""
@@ -243,9 +257,22 @@ class Journal:
         """Record a trial's MLflow run, if MLflow was away when the trial ended."""
         self._set_late(number, MLFLOW_RUN_ID, run_id)
 
+    def published(self) -> list[Any]:
+        """What :meth:`set_published` recorded last; empty if nothing."""
+        return list(self._study.user_attrs.get(PUBLISHED, []))
+
+    def set_published(self, what: Sequence[Any]) -> None:
+        """Record what of this study is in MLflow, and where."""
+        self._study.set_user_attr(PUBLISHED, list(what))
+
     def seconds(self) -> float:
         """Wall-clock seconds that sweeps of this study have run, this one included."""
         return self._seconds_before + time.monotonic() - self._opened
+
+    def save_seconds(self) -> None:
+        """Record how long sweeps of this study have run."""
+        with _written():
+            self._study.set_user_attr(SECONDS, self.seconds())
 
     def trials(self, *states: State) -> list[TrialRecord]:
         """The trials in these states (all if none is named), by number."""
@@ -265,7 +292,8 @@ class Journal:
         return self._storage.get_trial(self._id(number)).user_attrs
 
     def _set(self, number: int, name: str, value: Any) -> None:
-        self._storage.set_trial_user_attr(self._id(number), name, value)
+        with _written():
+            self._storage.set_trial_user_attr(self._id(number), name, value)
 
     def _set_late(self, number: int, name: str, value: Any) -> None:
         """Record what becomes known of a finished trial, which Optuna lets nobody change."""
@@ -276,6 +304,22 @@ class Journal:
         names = (MLFLOW_RUN_ID, TEST)
         known = {name: late.get(f"{name}:{trial.number}") for name in names}
         return _record(trial, {name: value for name, value in known.items() if value is not None})
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
+    except FAILURES as error:
+        reason = str(error).splitlines()[0]
+        raise StorageError(
+            f"journal: cannot be written ({reason}); mend that, and run the same command again"
+        ) from None
+
+
+def _shown(where: str) -> str:
+    """The URL without its password."""
+    return re.sub(r"://([^/@:]+):[^/@]+@", r"://\1:***@", where)
 
 
 def _storage_at(where: str) -> BaseStorage:

@@ -1,9 +1,10 @@
-"""What a complete study ends with: the test split, read once, and the best model in MLflow.
+"""What a study ends with: the test split, read once, and the best model in MLflow.
 
-Each step looks whether it was done before, so the last part of a sweep may be interrupted and
-repeated like the rest. A model that was shown to the test split is never shown to it again.
+Each step looks whether it was done before, so the end of a sweep may be interrupted and repeated
+like the rest, and a finished study needs none of its checkpoints to show its result again.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,105 +13,126 @@ import numpy.typing as npt
 from omegaconf import DictConfig, OmegaConf
 
 from mhray.data.dataset import CIFAR100MHDataset
+from mhray.errors import StorageError
 from mhray.heads import Head
 from mhray.training.epochs import Selection
+from mhray.training.origin import reproduce_line
 from mhray.training.run import compose_run, evaluate_test, load_model
 from mhray.training.served_model import NetworkSpec, log_best_model
 from mhray.tuning.journal import BASELINE, Journal, TrialRecord
 from mhray.tuning.recording import MlflowObserver
-from mhray.tuning.report import best_of, reproduce_line
+from mhray.tuning.report import best_of
 from mhray.tuning.study import Study
 
 EXAMPLES = 4  # images kept with the model as its input example
+DELIVERY_SECONDS = 30.0
 
 
-def conclude(
-    study: Study,
-    text: str,
-    heads: tuple[Head, ...],
-    config_dir: Path | None,
-    journal: Journal,
-    mlflow: MlflowObserver,
-) -> TrialRecord | None:
-    """Evaluate the best trial and trial 0 on test, record and register the best model.
+@dataclass(frozen=True)
+class Outcome:
+    """The end of one study.
 
-    Returns:
-        The best trial; None if no trial is complete.
+    Attributes:
+        study: with its heads filled in.
+        text: the study file, as written.
+        heads: of the data.
+        config_dir: the user's own Hydra groups, if any.
     """
-    selection = Selection(study.select.metric, study.select.mode)
-    best = best_of(journal.trials(), selection)
-    if best is None:
-        mlflow.study_ended("FAIL", None)
-        return None
-    for number in {best.number, BASELINE}:
-        _test_once(journal, number, config_dir)
-        mlflow.recorder.trial_tested(number, journal.trial(number).test)
-    best = journal.trial(best.number)
-    mlflow.study_ended("COMPLETE", best)
-    config = compose_run(best.overrides, config_dir)
-    if _is_delivered(mlflow):
-        _note_run_ids(journal, mlflow)
-        run_id = mlflow.recorder.study_run_id or ""
-        mlflow.tracking.log_study(
-            run_id,
-            study_file=text,
+
+    study: Study
+    text: str
+    heads: tuple[Head, ...]
+    config_dir: Path | None
+    journal: Journal
+    mlflow: MlflowObserver
+
+    @property
+    def selection(self) -> Selection:
+        """What ranks trials."""
+        return Selection(self.study.select.metric, self.study.select.mode)
+
+    def test(self) -> None:
+        """Evaluate the best trial and trial 0 on the test split, unless that is done already.
+
+        Raises:
+            StorageError: the checkpoint of one of them is gone.
+        """
+        best = best_of(self.journal.trials(), self.selection)
+        for number in {best.number, BASELINE} if best else ():
+            record = self.journal.trial(number)
+            if record.epochs and not record.test:
+                config = compose_run(record.overrides, self.config_dir)
+                metrics = evaluate_test(config, _checkpoint_of(record))
+                self.journal.set_test(number, metrics)
+            self.mlflow.recorder.trial_tested(number, self.journal.trial(number).test)
+
+    def publish(self) -> None:
+        """Put artifacts and the best model into MLflow, unless they are there already.
+
+        Raises:
+            StorageError: the best checkpoint is gone, or MLflow refuses.
+        """
+        best = best_of(self.journal.trials(), self.selection)
+        self.mlflow.study_ended("COMPLETE" if best else "FAIL", best)
+        if best is None or self.mlflow.recorder.flush(DELIVERY_SECONDS) > 0:
+            return
+        self._note_run_ids()
+        published = [best.number, self.mlflow.tracking.destination]
+        if self.journal.published() != published:
+            config = compose_run(best.overrides, self.config_dir)
+            self._log_artifacts(best, config)
+            self._register(best, config)
+            self.journal.set_published(published)
+
+    def _note_run_ids(self) -> None:
+        for record in self.journal.trials():
+            run_id = self.mlflow.run_id_of(record.number)
+            if run_id and not record.mlflow_run_id:
+                self.journal.set_mlflow_run_id(record.number, run_id)
+
+    def _log_artifacts(self, best: TrialRecord, config: DictConfig) -> None:
+        self.mlflow.tracking.log_study(
+            self.mlflow.study_run_id,
+            study_file=self.text,
             best_config=OmegaConf.to_yaml(config),
-            checkpoint=Path(best.checkpoint),
-            trials=[_row(record, selection) for record in journal.trials()],
+            checkpoint=_checkpoint_of(best),
+            trials=[_row(record, self.selection) for record in self.journal.trials()],
         )
-        if study.mlflow.register_best_as is not None:
-            _register(study, study.mlflow.register_best_as, best, config, heads, mlflow, run_id)
-    return best
+
+    def _register(self, best: TrialRecord, config: DictConfig) -> None:
+        if self.study.mlflow.register_best_as is None:
+            return
+        datamodule, module = load_model(config, _checkpoint_of(best))
+        arguments: dict[str, Any] = OmegaConf.to_container(config.model.net)  # type: ignore[assignment]
+        spec = NetworkSpec(
+            network=arguments.pop("_target_"),
+            arguments=arguments,
+            heads=self.heads,
+            image_shape=datamodule.image_shape,
+            channel_mean=datamodule.channel_mean,
+            channel_std=datamodule.channel_std,
+        )
+        line = reproduce_line(best.overrides, best.seed, self.config_dir)
+        log_best_model(
+            module.net,
+            spec,
+            example_images=_example_images(datamodule.data_dir),
+            tracking=self.mlflow.tracking,
+            run_id=self.mlflow.study_run_id,
+            registered_name=self.study.mlflow.register_best_as,
+            tags={"mhray.study": self.study.name, "mhray.trial": str(best.number)},
+            description=f"Repeat it with:\n```sh\n{line}\n```",
+        )
 
 
-def _test_once(journal: Journal, number: int, config_dir: Path | None) -> None:
-    record = journal.trial(number)
-    if record.test or not record.epochs:
-        return
-    config = compose_run(record.overrides, config_dir)
-    journal.set_test(number, evaluate_test(config, Path(record.checkpoint)))
-
-
-def _is_delivered(mlflow: MlflowObserver) -> bool:
-    return mlflow.recorder.flush(30.0) == 0
-
-
-def _note_run_ids(journal: Journal, mlflow: MlflowObserver) -> None:
-    for record in journal.trials():
-        run_id = mlflow.run_id_of(record.number)
-        if run_id and not record.mlflow_run_id:
-            journal.set_mlflow_run_id(record.number, run_id)
-
-
-def _register(
-    study: Study,
-    name: str,
-    best: TrialRecord,
-    config: DictConfig,
-    heads: tuple[Head, ...],
-    mlflow: MlflowObserver,
-    run_id: str,
-) -> str:
-    datamodule, module = load_model(config, Path(best.checkpoint))
-    arguments: dict[str, Any] = OmegaConf.to_container(config.model.net)  # type: ignore[assignment]
-    spec = NetworkSpec(
-        network=arguments.pop("_target_"),
-        arguments=arguments,
-        heads=heads,
-        image_shape=datamodule.image_shape,
-        channel_mean=tuple(datamodule.channel_mean),
-        channel_std=tuple(datamodule.channel_std),
-    )
-    return log_best_model(
-        module.net,
-        spec,
-        example_images=_example_images(datamodule.data_dir),
-        tracking=mlflow.tracking,
-        run_id=run_id,
-        registered_name=name,
-        tags={"mhray.study": study.name, "mhray.trial": str(best.number)},
-        description=f"Repeat it with:\n```sh\n{reproduce_line(best)}\n```",
-    )
+def _checkpoint_of(record: TrialRecord) -> Path:
+    path = Path(record.checkpoint)
+    if not path.is_file():
+        raise StorageError(
+            f"storage: {path}, the best epoch of trial {record.number}, is gone; put it back, or "
+            "write another name to start anew"
+        )
+    return path
 
 
 def _example_images(data_dir: Path) -> npt.NDArray[np.uint8]:

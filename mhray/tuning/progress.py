@@ -47,10 +47,20 @@ class Progress(Observer):
         if not self.console.is_terminal:
             yield
             return
-        with Live(get_renderable=self.table, console=self.console, refresh_per_second=2) as live:
+        with self._live() as live:
             self.live = live
             yield
         self.live = None
+
+    def _live(self) -> Live:
+        # Redirected, Ray's and MLflow's words would come to the terminal instead of the log.
+        return Live(
+            get_renderable=self.table,
+            console=self.console,
+            refresh_per_second=2,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     def trial_started(self, record: TrialRecord) -> None:
         """A trial was handed to a worker, for the first time or again."""

@@ -27,10 +27,22 @@ class MlflowObserver(Observer):
         recorder: the study's.
     """
 
-    def __init__(self, tracking: Tracking, recorder: StudyRecorder, selection: Selection) -> None:
+    def __init__(
+        self,
+        tracking: Tracking,
+        recorder: StudyRecorder,
+        selection: Selection,
+        config_dir: Path | None,
+    ) -> None:
+        self._config_dir = config_dir
         self.tracking = tracking
         self.recorder = recorder
         self._selection = selection
+
+    @property
+    def study_run_id(self) -> str:
+        """The study's own MLflow run; empty as long as MLflow has not answered."""
+        return self.recorder.study_run_id or ""
 
     def run_id_of(self, number: int) -> str:
         """A trial's MLflow run; empty as long as MLflow has not answered."""
@@ -38,9 +50,13 @@ class MlflowObserver(Observer):
 
     @override
     def trial_started(self, record: TrialRecord) -> None:
+        starts = {"mhray.starts": str(record.starts)}
         self.recorder.trial_started(
-            record.number, record.overrides, record.seed, {"mhray.starts": str(record.starts)}
+            record.number, record.overrides, record.seed, starts, self._config_dir
         )
+        # A driver that was killed may have told the journal of epochs, and MLflow not yet.
+        for row in record.epochs:
+            self.recorder.epoch_ended(record.number, row)
 
     @override
     def epoch_ended(self, number: int, row: EpochRow) -> None:
@@ -58,8 +74,6 @@ class MlflowObserver(Observer):
         for record in records:
             if not self.recorder.has_ended(record.number):
                 self.trial_started(record)
-                for row in record.epochs:
-                    self.epoch_ended(record.number, row)
                 self.trial_ended(record)
 
     def study_ended(self, state: StudyEnd, best: TrialRecord | None) -> None:
@@ -74,7 +88,12 @@ class MlflowObserver(Observer):
 
 
 def open_recorder(
-    study: Study, key: str, directory: Path, text: str, origin: dict[str, str]
+    study: Study,
+    key: str,
+    directory: Path,
+    text: str,
+    origin: dict[str, str],
+    config_dir: Path | None,
 ) -> MlflowObserver:
     """MLflow, opened for a study, with the study's own run started.
 
@@ -84,4 +103,5 @@ def open_recorder(
     tracking = open_tracking(study.mlflow.tracking_uri, study.name, directory / "mlflow-artifacts")
     recorder = StudyRecorder(tracking, study.name, key, directory / "mlflow.jsonl")
     recorder.study_started(text, {}, {f"mhray.{name}": value for name, value in origin.items()})
-    return MlflowObserver(tracking, recorder, Selection(study.select.metric, study.select.mode))
+    selection = Selection(study.select.metric, study.select.mode)
+    return MlflowObserver(tracking, recorder, selection, config_dir)

@@ -1,12 +1,13 @@
 """What a study found: the best trial beside equal weights, and the line that repeats it."""
 
-import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from mhray.training.epochs import Selection
+from mhray.training.origin import reproduce_line
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.journal import BASELINE, TrialRecord
 from mhray.tuning.study import Study
@@ -38,26 +39,12 @@ def front_of(records: Sequence[TrialRecord], study: Study) -> list[TrialRecord]:
     ]
 
 
-def reproduce_line(record: TrialRecord) -> str:
-    """The command that trains this trial again.
-
-    The seed is part of it, since the same overrides with another seed are another run.
-    """
-    seed = f"seed={record.seed}"
-    return train_command([*record.overrides, *([] if seed in record.overrides else [seed])])
-
-
-def train_command(overrides: Sequence[str]) -> str:
-    """What to type for a run with these overrides.
-
-    >>> train_command(["model.optimizer.lr=0.001", "data.source=null"])
-    'python -m mhray.train model.optimizer.lr=0.001 data.source=null'
-    """
-    return shlex.join(["python", "-m", "mhray.train", *overrides])
-
-
 def print_result(
-    console: Console, study: Study, records: Sequence[TrialRecord], selection: Selection
+    console: Console,
+    study: Study,
+    records: Sequence[TrialRecord],
+    selection: Selection,
+    config_dir: Path | None = None,
 ) -> None:
     """The result table and the line that reproduces the best trial."""
     best = best_of(records, selection)
@@ -70,7 +57,7 @@ def print_result(
         numbers = ", ".join(str(record.number) for record in front_of(records, study))
         console.print(f"Pareto front: trials {numbers}", markup=False)
     console.print("Reproduce the best trial:", markup=False)
-    console.print(reproduce_line(best), markup=False)
+    console.print(reproduce_line(best.overrides, best.seed, config_dir), markup=False)
 
 
 def result_table(

@@ -4,7 +4,7 @@ The schedulers are Ray's. What is added is memory: after a resume the rungs hold
 holds, or the first trials of the new start would be compared with nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,19 @@ class PastTrial:
 
 
 class ASHA(ASHAScheduler):
-    """Ray's ASHA, which never stops trial 0: half a baseline is no baseline."""
+    """Ray's ASHA, which knows past epochs and never stops trial 0: half a baseline is none."""
+
+    def __init__(self, past: Sequence[TrialRecord], **options: Any) -> None:
+        super().__init__(**options)
+        self._past = {record.number: record for record in past}
+
+    @override
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        super().on_trial_add(tune_controller, trial)
+        record = self._past.get(trial.config.get("number"))
+        for row in record.epochs if record else ():
+            result = {"epoch": row.epoch, "best": row.best}
+            super().on_trial_result(tune_controller, trial, result)
 
     @override
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
@@ -33,12 +45,13 @@ class ASHA(ASHAScheduler):
         return self.CONTINUE if is_spared else action
 
 
-def scheduler_of(study: Study, max_epochs: int, past: Iterable[TrialRecord]) -> TrialScheduler:
-    """The study's scheduler, knowing the epochs of past trials."""
+def scheduler_of(study: Study, max_epochs: int, past: Sequence[TrialRecord]) -> TrialScheduler:
+    """The study's scheduler, knowing the epochs of trials that ended or are resumed."""
     if study.scheduler is None:
         return FIFOScheduler()  # type: ignore[no-untyped-call]
     asha = study.scheduler.asha
     scheduler = ASHA(
+        past,
         time_attr="epoch",
         metric="best",
         mode=study.select.mode,
@@ -47,13 +60,8 @@ def scheduler_of(study: Study, max_epochs: int, past: Iterable[TrialRecord]) -> 
         reduction_factor=asha.keep_one_in,
     )
     for record in past:
-        _replay(scheduler, record)
+        if record.state != "RUNNING":
+            scheduler.on_trial_add(
+                None, PastTrial(f"past-{record.number}", {"number": record.number})
+            )
     return scheduler
-
-
-def _replay(scheduler: ASHAScheduler, record: TrialRecord) -> None:
-    trial: Any = PastTrial(f"past-{record.number}")
-    nobody: Any = None
-    scheduler.on_trial_add(nobody, trial)
-    for row in record.epochs:
-        scheduler.on_trial_result(nobody, trial, {"epoch": row.epoch, "best": row.best})

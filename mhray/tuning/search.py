@@ -25,7 +25,13 @@ from mhray.tuning.journal import Journal, State, TrialRecord
 from mhray.tuning.space import draw, format_override
 from mhray.tuning.study import RandomSampler, Study, TpeSampler
 
-DEFAULTS = {"select.metric": "val/acc_mean", "select.mode": "max", "workers": 1}
+DEFAULTS = {
+    "select.metric": "val/acc_mean",
+    "select.mode": "max",
+    "workers": 1,
+    "per_worker.cpus": 1,
+    "per_worker.gpus": 0,
+}
 
 
 class Observer(Protocol):
@@ -163,7 +169,12 @@ class StudySearch(Searcher):
 def fixed_overrides(study: Study) -> list[str]:
     """What all trials of a study have in common, as overrides of one run."""
     select = {"select.metric": study.select.metric, "select.mode": study.select.mode}
-    workers = {"workers": study.resources.workers_per_trial}
+    worker = study.resources.per_worker
+    workers = {
+        "workers": study.resources.workers_per_trial,
+        "per_worker.cpus": worker.cpus,
+        "per_worker.gpus": worker.gpus,
+    }
     common = {**study.base, **select, **workers}
     return [
         format_override(path, value)

@@ -17,11 +17,11 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from mhray.data.batches import fingerprint
-from mhray.errors import StudyConflictError
+from mhray.errors import ConfigError, StudyConflictError
 from mhray.heads import Head
 from mhray.training.chatter import chatter_to
 from mhray.training.epochs import Selection
-from mhray.training.origin import origin
+from mhray.training.origin import origin, train_command
 from mhray.training.run import (
     build,
     check_heads,
@@ -33,10 +33,10 @@ from mhray.training.run import (
 from mhray.tuning.check import check_study
 from mhray.tuning.cluster import Capacity, capacity, connected, parallel_trials
 from mhray.tuning.journal import Journal
-from mhray.tuning.outcome import conclude
+from mhray.tuning.outcome import Outcome
 from mhray.tuning.progress import Progress
 from mhray.tuning.recording import MlflowObserver, open_recorder
-from mhray.tuning.report import best_of, print_result, train_command
+from mhray.tuning.report import best_of, print_result
 from mhray.tuning.search import SearchPlan, fixed_overrides, samples_of
 from mhray.tuning.space import baseline, value_at
 from mhray.tuning.study import Study, dump_study
@@ -105,6 +105,11 @@ def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
         available_cpus=available.cpus,
         available_gpus=available.gpus,
     )
+    if study.journal == study.mlflow.tracking_uri:
+        raise ConfigError(
+            f"journal: {study.journal} is MLflow's database too, and the two have tables of one "
+            "name; write another one"
+        )
     base = compose(fixed_overrides(study))
     heads, shape = read_heads_of(base)
     check_heads(base, heads)
@@ -118,7 +123,7 @@ def print_plan(checked: CheckedStudy, console: Console) -> None:
     _print_headline(checked, console)
     console.print("three trials that could be drawn:", markup=False)
     for overrides in samples_of(checked.study, 3):
-        console.print(f"  {train_command(overrides)}", markup=False)
+        console.print(f"  {train_command(overrides, checked.config_dir)}", markup=False)
 
 
 def start(checked: CheckedStudy, command: str) -> int:
@@ -147,24 +152,40 @@ def _start(checked: CheckedStudy, console: Console, command: str) -> int:
     datamodule, _ = build(checked.base)
     datamodule.prepare_data()
     journal = _open_journal(checked)
-    mlflow = open_recorder(study, journal.key, checked.directory, checked.text, origin())
+    mlflow = open_recorder(
+        study, journal.key, checked.directory, checked.text, origin(), checked.config_dir
+    )
     try:
         mlflow.tell_again(journal.ended())
-        is_complete = _run(checked, journal, mlflow, console)
-        if is_complete:
-            conclude(study, checked.text, checked.heads, checked.config_dir, journal, mlflow)
-        else:
-            mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.selection))
+        if _run(checked, journal, mlflow, console):
+            return _end(checked, journal, mlflow, console)
+        mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.selection))
     finally:
-        pending = mlflow.close()
-    if pending:
-        console.print(f"MLflow was away: {pending} updates wait; the same command delivers them")
-    if not is_complete:
-        console.print(f"stopped; resume with: {command}", markup=False)
-        return STOPPED
+        journal.save_seconds()
+        _close(mlflow, console)
+    console.print(f"stopped; resume with: {command}", markup=False)
+    return STOPPED
+
+
+def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, console: Console) -> int:
+    outcome = Outcome(
+        checked.study, checked.text, checked.heads, checked.config_dir, journal, mlflow
+    )
+    outcome.test()
     records = journal.trials()
-    print_result(console, study, records, checked.selection)
+    print_result(console, checked.study, records, checked.selection, checked.config_dir)
+    outcome.publish()
     return DONE if best_of(records, checked.selection) else NOTHING_COMPLETE
+
+
+def _close(mlflow: MlflowObserver, console: Console) -> None:
+    pending = mlflow.close()
+    if pending:
+        console.print(
+            f"MLflow is away ({mlflow.recorder.last_error}): {pending} updates wait; the same "
+            "command delivers them and registers the model",
+            markup=False,
+        )
 
 
 def _open_journal(checked: CheckedStudy) -> Journal:
@@ -189,10 +210,17 @@ def _run(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
     if len(ended) >= study.budget.trials:
         console.print(f"all {len(ended)} trials have ended; this is their result", markup=False)
         return True
+    if study.budget.hours is not None and journal.seconds() >= study.budget.hours * 3600:
+        console.print(
+            f"budget.hours is used up after {len(ended)} trials; this is their result",
+            markup=False,
+        )
+        return True
     max_epochs = checked.base.trainer.max_epochs
     progress = Progress(console, checked.selection, study.budget.trials, max_epochs, ended)
     plan = SweepPlan(
         directory=checked.directory,
+        data_dir=Path(checked.base.data.data_dir),
         config_dir=checked.config_dir,
         parallel_trials=checked.parallel_trials,
         search=SearchPlan(

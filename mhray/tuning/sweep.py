@@ -9,7 +9,6 @@ import gc
 import os
 import shutil
 import signal
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,15 +42,13 @@ class TrialJob:
 
     Attributes:
         root: each trial has a directory of its own below it, named by its number.
+        data_dir: where the data are, whatever directory a worker was started in.
         config_dir: the user's own Hydra groups, or empty.
-        cpus: cores per worker.
-        gpus: GPUs per worker.
     """
 
     root: str
+    data_dir: str
     config_dir: str
-    cpus: float
-    gpus: float
 
 
 def run_trial(assignment: dict[str, Any]) -> None:
@@ -79,7 +76,8 @@ def run_trial(assignment: dict[str, Any]) -> None:
 
 def _run(job: TrialJob, overrides: list[str], directory: Path) -> None:
     config = compose_run(overrides, Path(job.config_dir) if job.config_dir else None)
-    config.per_worker.cpus, config.per_worker.gpus = job.cpus, job.gpus
+    # The driver has built the data; a worker that does not see them must not build others.
+    config.data.data_dir, config.data.source = job.data_dir, None
     last = directory / "last.ckpt"
     workers.run(
         config,
@@ -112,8 +110,9 @@ class SweepStopper(Stopper):
 
     @override
     def stop_all(self) -> bool:
-        if self.was_asked_to_stop:
-            self._progress.stopping()
+        with self._guard:
+            if self.was_asked_to_stop:
+                self._progress.stopping()
         return self.was_asked_to_stop or self._guard.has_tripped or self.is_out_of_time()
 
     def is_out_of_time(self) -> bool:
@@ -150,8 +149,8 @@ class StartsAndRetries(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         with self._guard:
-            reason = str(trial.get_error()).strip().splitlines()[-1]
-            self._progress.trial_retried(trial.config["number"], reason)
+            lines = str(trial.get_error()).strip().splitlines() or ["no reason given"]
+            self._progress.trial_retried(trial.config["number"], lines[-1])
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -163,12 +162,14 @@ class SweepPlan:
 
     Attributes:
         directory: the study's own.
+        data_dir: the data set's.
         config_dir: the user's own Hydra groups, if any.
         parallel_trials: how many run at a time.
         search: what the searcher needs.
     """
 
     directory: Path
+    data_dir: Path
     config_dir: Path | None
     parallel_trials: int
     search: SearchPlan
@@ -184,7 +185,7 @@ def run_trials(
     """Run what is missing of a study; Ray must be connected.
 
     Returns:
-        Whether the study is complete: false after a signal or when its hours are used up.
+        Whether the study has come to its end: false after a signal.
     """
     guard = Guard()
     ended = journal.ended()
@@ -193,10 +194,10 @@ def run_trials(
     everyone = [*observers, progress]
     tuner = Tuner(
         tune.with_resources(run_trial, _resources(study)),
-        param_space={"job": asdict(_job(study, plan))},
+        param_space={"job": asdict(_job(plan))},
         tune_config=TuneConfig(
             search_alg=StudySearch(study, journal, plan.search, everyone, guard),
-            scheduler=scheduler_of(study, plan.search.max_epochs, ended),
+            scheduler=scheduler_of(study, plan.search.max_epochs, journal.trials()),
             num_samples=study.budget.trials - len(ended),
             max_concurrent_trials=plan.parallel_trials,
             reuse_actors=study.resources.workers_per_trial == 1,
@@ -217,20 +218,18 @@ def run_trials(
         tuner.fit()
     shutil.rmtree(plan.directory / "ray", ignore_errors=True)
     guard.reraise()
-    return len(journal.ended()) >= study.budget.trials
+    return stopper.is_out_of_time() or len(journal.ended()) >= study.budget.trials
 
 
 def _name_of(trial: Trial) -> str:
     return f"trial-{trial.config['number']}"
 
 
-def _job(study: Study, plan: SweepPlan) -> TrialJob:
-    worker = study.resources.per_worker
+def _job(plan: SweepPlan) -> TrialJob:
     return TrialJob(
         root=str(plan.directory / "checkpoints"),
+        data_dir=str(plan.data_dir.resolve()),
         config_dir=str(plan.config_dir or ""),
-        cpus=worker.cpus,
-        gpus=worker.gpus,
     )
 
 
@@ -250,7 +249,7 @@ def _signals_stop(stopper: SweepStopper) -> Iterator[None]:
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         if stopper.was_asked_to_stop:
-            sys.exit(3)
+            raise KeyboardInterrupt
         # Nothing is printed here: the interrupted code may be in the middle of a line itself.
         stopper.was_asked_to_stop = True
 

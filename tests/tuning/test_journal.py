@@ -73,11 +73,13 @@ def test_the_best_epoch_is_the_earliest_of_equals(journal, study):
 
 
 def test_seconds_add_up_over_starts(journal, study, tmp_path):
-    number = start_trial(journal, study)
-    journal.end(number, "FAIL", failure="why")
     spent = journal.seconds()
-    assert 0 < spent <= Journal.open(study, tmp_path).seconds() + spent
-    assert journal.trial(number).failure == "why"
+    journal.end(start_trial(journal, study), "FAIL", failure="why")
+    resumed = Journal.open(study, tmp_path)
+    assert resumed.seconds() > spent > 0
+    resumed.save_seconds()
+    assert Journal.open(study, tmp_path).seconds() > resumed.seconds() - 1
+    assert journal.trial(0).failure == "why"
 
 
 def test_an_enqueued_trial_comes_first_and_does_not_count_before(journal, study):
@@ -127,6 +129,25 @@ def test_a_file_that_is_no_database_is_named(study, tmp_path):
     (tmp_path / "journal.db").write_text("rubbish" * 100)
     with pytest.raises(StorageError, match=r"journal\.db cannot be opened .*not a database"):
         Journal.open(study, tmp_path)
+
+
+def test_a_file_that_is_no_journal_is_named(a_study, tmp_path):
+    (tmp_path / "journal.log").write_text("rubbish")
+    with pytest.raises(StorageError, match=r"journal: journal-file:.* cannot be opened"):
+        Journal.open(a_study(journal=f"journal-file:{tmp_path}/journal.log"), tmp_path).trials()
+
+
+def test_the_password_of_a_database_is_not_shown(a_study, tmp_path):
+    study = a_study(journal="nosql://me:secret@host/db")
+    with pytest.raises(StorageError, match=r"nosql://me:\*\*\*@host/db cannot be opened"):
+        Journal.open(study, tmp_path)
+
+
+def test_a_study_that_is_none_of_ours_is_left_alone(study, tmp_path):
+    foreign = optuna.create_study(study_name="s", storage=f"sqlite:///{tmp_path}/journal.db")
+    foreign.ask()
+    with pytest.raises(StudyConflictError, match="named s that is none of mhray's"):
+        Journal.open(study, tmp_path).begin(dump_study(study), DATA, {})
 
 
 def test_a_journal_file_serves_as_well(a_study, tmp_path):
