@@ -13,7 +13,6 @@ import lightning
 import numpy as np
 import ray
 import torch
-from mhray.data.dataset import CIFAR100MHDataset
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 from ray.tune.search.optuna import OptunaSearch
@@ -21,6 +20,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 from torchmetrics.classification import MulticlassAccuracy
 from torchvision import transforms
+
+from mhray.data.dataset import CIFAR100MHDataset
 
 HEADS = {"left": 10, "right": 10, "sum": 19}
 

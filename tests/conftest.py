@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from mhray.data.prepare import main as prepare
 
 ROOT = Path(__file__).resolve().parent.parent
