@@ -154,7 +154,9 @@ def plain_loop(make, data):
 
 def in_trainer(make, data):
     settings = OmegaConf.load(CONFIGS / "trainer" / "default.yaml")
-    trainer = instantiate(settings, max_epochs=1, limit_val_batches=0, accelerator="cpu")
+    # Without a callback of ours Lightning would write checkpoints where this is started.
+    only_train = {"max_epochs": 1, "limit_val_batches": 0, "enable_checkpointing": False}
+    trainer = instantiate(settings, accelerator="cpu", **only_train)
     trainer.fit(make(), datamodule=data)
 
 
