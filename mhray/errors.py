@@ -14,6 +14,7 @@ MhrayError
 A message has three parts: where, what is wrong, what to write instead.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -70,6 +71,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     listing = f"one of: {', '.join(choices)}"
     closest = get_close_matches(word, choices, n=1)
     return f"did you mean {closest[0]}? ({listing})" if closest else listing
+
+
+def without_password(url: str) -> str:
+    """A URL that may be shown and logged.
+
+    >>> without_password("postgresql://me:secret@host/db")
+    'postgresql://me:***@host/db'
+    """
+    return re.sub(r"://([^/@:]+):[^/@]+@", r"://\1:***@", url)
 
 
 def no_such_head(where: str, name: str, heads: Iterable[str]) -> HeadMismatchError:

@@ -29,7 +29,7 @@ from mhray.training.run import (
     explain,
     read_heads_of,
 )
-from mhray.training.workers import local_ray, run
+from mhray.training.workers import run
 
 
 def main() -> None:
@@ -63,8 +63,7 @@ def _run(config: DictConfig, directory: Path, overrides: list[str], out: TextIO)
     def print_row(row: EpochRow) -> None:
         print(f"epoch {row.epoch}: {_shown(row.metrics, 'acc')} ({row.seconds:.1f} s)", file=out)
 
-    with local_ray(config):
-        result = run(config, directory, report=print_row, overrides=overrides)
+    result = run(config, directory, report=print_row, overrides=overrides)
     print(f"best epoch {result.epoch}: {_shown(result.metrics, '')}", file=out)
     if config.test:
         tested = evaluate_test(config, Path(result.checkpoint))

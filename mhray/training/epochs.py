@@ -93,6 +93,21 @@ def validation_metrics(heads: Sequence[str]) -> tuple[str, ...]:
     return ("val/acc_mean", *per_head, "val/acc_best", "val/acc_spread", "val/loss")
 
 
+def head_accuracies(metrics: Mapping[str, float], split: str) -> dict[str, float]:
+    """The accuracy of each head on a split, and their plain mean as ``mean``.
+
+    >>> head_accuracies({"val/left_acc": 0.5, "val/acc_mean": 0.5, "train/left_acc": 0.9}, "val")
+    {'left': 0.5, 'mean': 0.5}
+    """
+    heads = {
+        name.removeprefix(f"{split}/").removesuffix("_acc"): value
+        for name, value in metrics.items()
+        if name.startswith(f"{split}/") and name.endswith("_acc")
+    }
+    mean = f"{split}/acc_mean"
+    return {**heads, "mean": metrics[mean]} if mean in metrics else heads
+
+
 class SeedEachEpoch(Callback):
     """Seeds dropout by (seed, epoch, rank): a resumed epoch draws what it would have drawn."""
 

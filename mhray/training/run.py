@@ -5,13 +5,11 @@ overrides that :func:`compose_run` turns into a config. Nothing here knows Ray: 
 :mod:`mhray.training.workers` call :func:`train` in the process that is to train.
 """
 
-import json
 import logging
 import os
 import pickle
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,51 +28,13 @@ from mhray.heads import Head, heads_config
 from mhray.models.module import MultiheadLitModule
 from mhray.training.epochs import EpochRow, ReportEpoch, SeedEachEpoch, Selection
 from mhray.training.project import config_directory, project_directory
+from mhray.training.result import RunResult
 
 LOSS_WEIGHTS = "model.loss_weights."
 
 Report: TypeAlias = Callable[[EpochRow], None]
 
 OmegaConf.register_new_resolver("mhray.project_dir", lambda: str(project_directory()), replace=True)
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run leaves behind: all metrics of its best epoch, and how it came about.
-
-    Attributes:
-        metrics: every logged metric of the best epoch, by name.
-        epoch: the best epoch, counted from 1.
-        epochs: how many epochs were trained.
-        checkpoint: the best epoch's checkpoint file.
-        overrides: as typed after ``python -m mhray.train``.
-        global_batch: images per step, over all workers.
-        samples_per_rank: images of the train split that each worker sees in an epoch.
-    """
-
-    metrics: dict[str, float]
-    epoch: int
-    epochs: int
-    checkpoint: str
-    seed: int
-    overrides: tuple[str, ...]
-    workers: int
-    global_batch: int
-    samples_per_rank: tuple[int, ...]
-
-    def write(self, directory: Path) -> None:
-        """Write ``result.json``, whole or not at all."""
-        draft = directory / ".result.json"
-        draft.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        draft.replace(directory / "result.json")
-
-    @classmethod
-    def read(cls, directory: Path) -> "RunResult":
-        """The result that :meth:`write` left in a directory."""
-        fields = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-        fields["overrides"] = tuple(fields["overrides"])
-        fields["samples_per_rank"] = tuple(fields["samples_per_rank"])
-        return cls(**fields)
 
 
 def as_hydra_override(override: str) -> str:

@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from mhray.errors import StorageError
+from mhray.errors import StorageError, without_password
 from mhray.training.outbox import RunUpdate
 
 KEY_TAG = "mhray.key"
@@ -52,7 +52,9 @@ class Tracking:
         self.uri = uri
         self.client = mlflow.MlflowClient(uri)
         self.experiment_id: str = experiment.experiment_id
-        self.destination = f"{_shown(uri)} {experiment.experiment_id} {experiment.creation_time}"
+        self.destination = (
+            f"{without_password(uri)} {experiment.experiment_id} {experiment.creation_time}"
+        )
         self._run_ids: dict[str, str] = {}
 
     def run_id(self, key: str) -> str | None:
@@ -173,8 +175,9 @@ def open_tracking(uri: str, experiment: str, artifact_location: Path) -> Trackin
         raise _unreachable(uri, error) from None
     if opened.lifecycle_stage != "active":
         raise StorageError(
-            f"mlflow.experiment: {experiment} was deleted from {_shown(uri)}; write another name, "
-            f"or run `mlflow experiments restore --experiment-id {opened.experiment_id}`"
+            f"mlflow.experiment: {experiment} was deleted from {without_password(uri)}; "
+            "write another name, or run "
+            f"`mlflow experiments restore --experiment-id {opened.experiment_id}`"
         )
     return Tracking(uri, opened)
 
@@ -248,11 +251,6 @@ def _is_refusal(error: Exception) -> bool:
 
 def _unreachable(uri: str, error: Exception) -> StorageError:
     return StorageError(
-        f"mlflow.tracking_uri: {_shown(uri)} cannot be opened ({reason_of(error)}); "
+        f"mlflow.tracking_uri: {without_password(uri)} cannot be opened ({reason_of(error)}); "
         "write sqlite:///mlflow.db, or the address of a running MLflow server"
     )
-
-
-def _shown(uri: str) -> str:
-    """The URI without its password."""
-    return re.sub(r"://([^/@:]+):[^/@]+@", r"://\1:***@", uri)

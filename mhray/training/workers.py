@@ -5,14 +5,12 @@ sweep of short trials would otherwise be spent on starting processes. Several wo
 worker group with Lightning's Ray strategy, and only a run that asks for them pays for it.
 """
 
-import logging
-import os
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,18 +36,10 @@ from ray.util.queue import Empty, Queue
 from typing_extensions import override
 
 from mhray.errors import ConfigError, MhrayError
+from mhray.training.connection import connected
 from mhray.training.epochs import EpochRow
-from mhray.training.run import Report, RunResult, make_directory, train
-
-RAY_ENVIRONMENT = {
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    # A teardown past 2 s marks every other trial of a reused actor as failed without running it.
-    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
-}
+from mhray.training.result import RunResult
+from mhray.training.run import Report, make_directory, train
 
 
 def run(
@@ -64,6 +54,7 @@ def run(
 
     Raises:
         ConfigError: the batch cannot be cut into as many slices as there are workers.
+        StorageError: several workers need Ray, and none can be reached or started.
     """
     if config.workers == 1:
         return _run_here(config, directory, report, overrides, resume_from)
@@ -72,31 +63,9 @@ def run(
             f"data.batch_size: {config.data.batch_size} images cannot be shared by "
             f"{config.workers} workers; write a multiple of {config.workers}"
         )
-    return _run_on_group(config, directory, report, overrides, resume_from)
-
-
-@contextmanager
-def local_ray(config: DictConfig) -> Iterator[None]:
-    """A Ray of this machine's own for one run, if the run needs one and none is connected.
-
-    Its dashboard is on, on the loopback only: without the State API behind it, stopped worker
-    groups leak their placement groups.
-    """
-    if config.workers == 1 or ray.is_initialized():
-        yield
-        return
-    os.environ.update(RAY_ENVIRONMENT)
-    ray.init(
-        address=os.environ.get("RAY_ADDRESS"),
-        log_to_driver=False,
-        include_dashboard=True,
-        dashboard_host="127.0.0.1",
-        logging_level=logging.ERROR,
-    )
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    # In a trial Ray is connected already.
+    with nullcontext() if ray.is_initialized() else connected(needs_dashboard=True):
+        return _run_on_group(config, directory, report, overrides, resume_from)
 
 
 def _run_here(

@@ -4,14 +4,13 @@ What is finished is finished here first. Ray's state, MLflow and the report can 
 from it, so nothing else needs to be durable, and resuming is opening the same journal again.
 """
 
-import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, cast
 
 import optuna
 from alembic.util import CommandError
@@ -22,13 +21,10 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from mhray.errors import StorageError, StudyConflictError
-from mhray.training.epochs import EpochRow, Selection
+from mhray.errors import StorageError, StudyConflictError, without_password
+from mhray.training.epochs import EpochRow
+from mhray.tuning.record import State, TrialRecord
 from mhray.tuning.study import Study
-
-State: TypeAlias = Literal["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
-
-BASELINE = 0
 
 STUDY_FILE = "study"
 DATA = "data"
@@ -53,50 +49,6 @@ FAILURES = (SQLAlchemyError, OSError)
 # What Optuna raises for a missing driver, another program's tables, and rubbish in a file.
 NO_JOURNAL = (ImportError, CommandError, RuntimeError, ValueError, AssertionError)
 FIXED = ("base", "search", "objectives", "select")
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """What the journal holds of one trial.
-
-    Attributes:
-        number: counted from 0; trial 0 is the equal-weights baseline.
-        params: what Optuna drew, by its own names.
-        epochs: a row per epoch.
-        starts: how often it was started.
-        failure: why it failed, or empty.
-        test: the ``test/`` metrics, if it was ever shown to the test split.
-        seconds: wall-clock time over all its epochs.
-    """
-
-    number: int
-    state: State
-    overrides: tuple[str, ...]
-    seed: int
-    params: dict[str, Any]
-    epochs: tuple[EpochRow, ...]
-    checkpoint: str
-    mlflow_run_id: str
-    starts: int
-    failure: str
-    test: dict[str, float]
-
-    @property
-    def seconds(self) -> float:
-        """Wall-clock seconds over all epochs."""
-        return sum(row.seconds for row in self.epochs)
-
-    def best_epoch(self, selection: Selection) -> EpochRow:
-        """The row of the epoch with the best selected metric; the earliest of equals.
-
-        Raises:
-            IndexError: the trial has finished no epoch.
-        """
-        best = self.epochs[0]
-        for row in self.epochs[1:]:
-            if selection.prefers(row.metrics[selection.metric], best.metrics[selection.metric]):
-                best = row
-        return best
 
 
 class Journal:
@@ -131,8 +83,8 @@ class Journal:
         except (*FAILURES, *NO_JOURNAL) as error:
             reason = str(error).splitlines()[0]
             raise StorageError(
-                f"journal: {_shown(where)} cannot be opened ({reason}); write a path you may write "
-                "to, or move the broken file away"
+                f"journal: {without_password(where)} cannot be opened ({reason}); "
+                "write a path you may write to, or move the broken file away"
             ) from None
         return cls(opened, storage)
 
@@ -157,16 +109,16 @@ class Journal:
                     f"name: the journal holds trials of a study named {self._study.study_name} "
                     "that is none of mhray's; write another name"
                 )
-            self._study.set_user_attr(KEY, uuid.uuid4().hex)
-            self._study.set_user_attr(DATA, dict(data))
-            self._study.set_user_attr(ORIGIN, dict(origin))
-            self._study.set_user_attr(STUDY_FILE, dict(study))
+            self._note(KEY, uuid.uuid4().hex)
+            self._note(DATA, dict(data))
+            self._note(ORIGIN, dict(origin))
+            self._note(STUDY_FILE, dict(study))
             return
         self._refuse_another(attributes[STUDY_FILE], study, FIXED)
         self._refuse_another(attributes[DATA], data, tuple(data))
         if attributes[STUDY_FILE] != dict(study):
             changes = [*attributes.get(CHANGES, []), {"time": time.time(), "study": dict(study)}]
-            self._study.set_user_attr(CHANGES, changes)
+            self._note(CHANGES, changes)
 
     def _refuse_another(
         self, before: Mapping[str, Any], now: Mapping[str, Any], keys: Sequence[str]
@@ -186,7 +138,8 @@ class Journal:
 
     def enqueue(self, params: Mapping[str, Any]) -> None:
         """Have the next new trial draw these values, by Optuna's names."""
-        self._study.enqueue_trial(dict(params))
+        with _written():
+            self._study.enqueue_trial(dict(params))
 
     def is_empty(self) -> bool:
         """Whether no trial was ever asked for."""
@@ -263,7 +216,7 @@ class Journal:
 
     def set_published(self, what: Sequence[Any]) -> None:
         """Record what of this study is in MLflow, and where."""
-        self._study.set_user_attr(PUBLISHED, list(what))
+        self._note(PUBLISHED, list(what))
 
     def seconds(self) -> float:
         """Wall-clock seconds that sweeps of this study have run, this one included."""
@@ -271,8 +224,7 @@ class Journal:
 
     def save_seconds(self) -> None:
         """Record how long sweeps of this study have run."""
-        with _written():
-            self._study.set_user_attr(SECONDS, self.seconds())
+        self._note(SECONDS, self.seconds())
 
     def trials(self, *states: State) -> list[TrialRecord]:
         """The trials in these states (all if none is named), by number."""
@@ -295,9 +247,13 @@ class Journal:
         with _written():
             self._storage.set_trial_user_attr(self._id(number), name, value)
 
+    def _note(self, name: str, value: Any) -> None:
+        with _written():
+            self._study.set_user_attr(name, value)
+
     def _set_late(self, number: int, name: str, value: Any) -> None:
         """Record what becomes known of a finished trial, which Optuna lets nobody change."""
-        self._study.set_user_attr(f"{name}:{number}", value)
+        self._note(f"{name}:{number}", value)
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
         late = self._study.user_attrs
@@ -315,11 +271,6 @@ def _written() -> Iterator[None]:
         raise StorageError(
             f"journal: cannot be written ({reason}); mend that, and run the same command again"
         ) from None
-
-
-def _shown(where: str) -> str:
-    """The URL without its password."""
-    return re.sub(r"://([^/@:]+):[^/@]+@", r"://\1:***@", where)
 
 
 def _storage_at(where: str) -> BaseStorage:

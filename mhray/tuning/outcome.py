@@ -19,7 +19,8 @@ from mhray.training.epochs import Selection
 from mhray.training.origin import reproduce_line
 from mhray.training.run import compose_run, evaluate_test, load_model
 from mhray.training.served_model import NetworkSpec, log_best_model
-from mhray.tuning.journal import BASELINE, Journal, TrialRecord
+from mhray.tuning.journal import Journal
+from mhray.tuning.record import BASELINE, TrialRecord
 from mhray.tuning.recording import MlflowObserver
 from mhray.tuning.report import best_of
 from mhray.tuning.study import Study
@@ -46,18 +47,13 @@ class Outcome:
     journal: Journal
     mlflow: MlflowObserver
 
-    @property
-    def selection(self) -> Selection:
-        """What ranks trials."""
-        return Selection(self.study.select.metric, self.study.select.mode)
-
     def test(self) -> None:
         """Evaluate the best trial and trial 0 on the test split, unless that is done already.
 
         Raises:
             StorageError: the checkpoint of one of them is gone.
         """
-        best = best_of(self.journal.trials(), self.selection)
+        best = best_of(self.journal.trials(), self.study.selection)
         for number in {best.number, BASELINE} if best else ():
             record = self.journal.trial(number)
             if record.epochs and not record.test:
@@ -72,7 +68,7 @@ class Outcome:
         Raises:
             StorageError: the best checkpoint is gone, or MLflow refuses.
         """
-        best = best_of(self.journal.trials(), self.selection)
+        best = best_of(self.journal.trials(), self.study.selection)
         self.mlflow.study_ended("COMPLETE" if best else "FAIL", best)
         if best is None or self.mlflow.recorder.flush(DELIVERY_SECONDS) > 0:
             return
@@ -96,7 +92,7 @@ class Outcome:
             study_file=self.text,
             best_config=OmegaConf.to_yaml(config),
             checkpoint=_checkpoint_of(best),
-            trials=[_row(record, self.selection) for record in self.journal.trials()],
+            trials=[_row(record, self.study.selection) for record in self.journal.trials()],
         )
 
     def _register(self, best: TrialRecord, config: DictConfig) -> None:

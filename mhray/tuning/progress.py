@@ -9,8 +9,8 @@ from rich.live import Live
 from rich.table import Table
 from typing_extensions import override
 
-from mhray.training.epochs import EpochRow, Selection
-from mhray.tuning.journal import TrialRecord
+from mhray.training.epochs import EpochRow, Selection, head_accuracies
+from mhray.tuning.record import TrialRecord
 from mhray.tuning.search import Observer
 
 WORDS = {"COMPLETE": "done", "PRUNED": "stopped", "FAIL": "failed"}
@@ -143,13 +143,8 @@ def accuracies(metrics: dict[str, float]) -> str:
     >>> accuracies({"val/left_acc": 0.5, "val/acc_mean": 0.5, "train/left_acc": 0.9})
     'left 0.500  mean 0.500'
     """
-    heads = {
-        name.removeprefix("val/").removesuffix("_acc"): value
-        for name, value in metrics.items()
-        if name.startswith("val/") and name.endswith("_acc")
-    }
-    parts = [f"{head} {value:.3f}" for head, value in heads.items()]
-    return "  ".join([*parts, f"mean {metrics['val/acc_mean']:.3f}"])
+    shown = head_accuracies(metrics, "val")
+    return "  ".join(f"{name} {value:.3f}" for name, value in shown.items())
 
 
 def duration(seconds: float) -> str:

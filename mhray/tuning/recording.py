@@ -11,7 +11,7 @@ from typing_extensions import override
 from mhray.training.epochs import EpochRow, Selection
 from mhray.training.recorder import StudyEnd, StudyRecorder, TrialEnd
 from mhray.training.tracking import Tracking, open_tracking
-from mhray.tuning.journal import TrialRecord
+from mhray.tuning.record import TrialRecord
 from mhray.tuning.search import Observer
 from mhray.tuning.study import Study
 
@@ -103,5 +103,4 @@ def open_recorder(
     tracking = open_tracking(study.mlflow.tracking_uri, study.name, directory / "mlflow-artifacts")
     recorder = StudyRecorder(tracking, study.name, key, directory / "mlflow.jsonl")
     recorder.study_started(text, {}, {f"mhray.{name}": value for name, value in origin.items()})
-    selection = Selection(study.select.metric, study.select.mode)
-    return MlflowObserver(tracking, recorder, selection, config_dir)
+    return MlflowObserver(tracking, recorder, study.selection, config_dir)

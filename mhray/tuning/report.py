@@ -6,10 +6,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mhray.training.epochs import Selection
+from mhray.training.epochs import Selection, head_accuracies
 from mhray.training.origin import reproduce_line
 from mhray.tuning.distributions import LOSS_WEIGHTS
-from mhray.tuning.journal import BASELINE, TrialRecord
+from mhray.tuning.record import BASELINE, TrialRecord
 from mhray.tuning.study import Study
 
 
@@ -43,10 +43,10 @@ def print_result(
     console: Console,
     study: Study,
     records: Sequence[TrialRecord],
-    selection: Selection,
     config_dir: Path | None = None,
 ) -> None:
     """The result table and the line that reproduces the best trial."""
+    selection = study.selection
     best = best_of(records, selection)
     if best is None:
         console.print("no trial is complete, so there is no best one", markup=False)
@@ -86,18 +86,9 @@ def _name_of_baseline(study: Study) -> str:
 
 
 def _accuracies(record: TrialRecord, split: str, selection: Selection) -> dict[str, float]:
-    metrics = record.test if split == "test" else _best_metrics(record, selection)
-    mean = f"{split}/acc_mean"
-    heads = {
-        name.removeprefix(f"{split}/").removesuffix("_acc"): value
-        for name, value in metrics.items()
-        if name.startswith(f"{split}/") and name.endswith("_acc")
-    }
-    return {**heads, "mean": metrics[mean]} if mean in metrics else heads
-
-
-def _best_metrics(record: TrialRecord, selection: Selection) -> dict[str, float]:
-    return record.best_epoch(selection).metrics if record.epochs else {}
+    if split == "test":
+        return head_accuracies(record.test, split)
+    return head_accuracies(record.best_epoch(selection).metrics, split) if record.epochs else {}
 
 
 def _cell(value: float | None) -> str:
@@ -109,7 +100,7 @@ def _value(record: TrialRecord, selection: Selection) -> float:
 
 
 def _scores(record: TrialRecord, study: Study) -> list[float]:
-    metrics = record.best_epoch(Selection(study.select.metric, study.select.mode)).metrics
+    metrics = record.best_epoch(study.selection).metrics
     return [
         metrics[goal.metric] if goal.mode == "max" else -metrics[goal.metric]
         for goal in study.objectives

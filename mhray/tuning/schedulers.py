@@ -11,7 +11,7 @@ from typing import Any
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from typing_extensions import override
 
-from mhray.tuning.journal import BASELINE, TrialRecord
+from mhray.tuning.record import BASELINE, TrialRecord
 from mhray.tuning.study import Study
 
 

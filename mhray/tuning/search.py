@@ -21,7 +21,8 @@ from typing_extensions import override
 
 from mhray.training.epochs import EpochRow
 from mhray.tuning.guard import Guard
-from mhray.tuning.journal import Journal, State, TrialRecord
+from mhray.tuning.journal import Journal
+from mhray.tuning.record import State, TrialRecord
 from mhray.tuning.space import draw, format_override
 from mhray.tuning.study import RandomSampler, Study, TpeSampler
 

@@ -20,7 +20,7 @@ from mhray.data.batches import fingerprint
 from mhray.errors import ConfigError, StudyConflictError
 from mhray.heads import Head
 from mhray.training.chatter import chatter_to
-from mhray.training.epochs import Selection
+from mhray.training.connection import connected
 from mhray.training.origin import origin, train_command
 from mhray.training.run import (
     build,
@@ -31,7 +31,7 @@ from mhray.training.run import (
     try_one_step,
 )
 from mhray.tuning.check import check_study
-from mhray.tuning.cluster import Capacity, capacity, connected, parallel_trials
+from mhray.tuning.cluster import Capacity, capacity, parallel_trials
 from mhray.tuning.journal import Journal
 from mhray.tuning.outcome import Outcome
 from mhray.tuning.progress import Progress
@@ -66,11 +66,6 @@ class CheckedStudy:
     available: Capacity
     directory: Path
     config_dir: Path | None
-
-    @property
-    def selection(self) -> Selection:
-        """What ranks epochs and trials."""
-        return Selection(self.study.select.metric, self.study.select.mode)
 
     def trial_directory(self, number: int) -> Path:
         """Where a trial keeps its checkpoints and its result."""
@@ -159,7 +154,7 @@ def _start(checked: CheckedStudy, console: Console, command: str) -> int:
         mlflow.tell_again(journal.ended())
         if _run(checked, journal, mlflow, console):
             return _end(checked, journal, mlflow, console)
-        mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.selection))
+        mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.study.selection))
     finally:
         journal.save_seconds()
         _close(mlflow, console)
@@ -173,9 +168,9 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
     )
     outcome.test()
     records = journal.trials()
-    print_result(console, checked.study, records, checked.selection, checked.config_dir)
+    print_result(console, checked.study, records, checked.config_dir)
     outcome.publish()
-    return DONE if best_of(records, checked.selection) else NOTHING_COMPLETE
+    return DONE if best_of(records, checked.study.selection) else NOTHING_COMPLETE
 
 
 def _close(mlflow: MlflowObserver, console: Console) -> None:
@@ -217,7 +212,7 @@ def _run(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
         )
         return True
     max_epochs = checked.base.trainer.max_epochs
-    progress = Progress(console, checked.selection, study.budget.trials, max_epochs, ended)
+    progress = Progress(console, checked.study.selection, study.budget.trials, max_epochs, ended)
     plan = SweepPlan(
         directory=checked.directory,
         data_dir=Path(checked.base.data.data_dir),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Strict, Tag
 
 from mhray.errors import did_you_mean
+from mhray.training.epochs import Selection
 from mhray.tuning.schema import MARK, Scalar, Section, has_one_kind, kind_of, written
 from mhray.tuning.space import OverridePath, Space
 
@@ -250,6 +251,11 @@ class Study(Section):
     journal: Annotated[str, AfterValidator(_is_journal)] = "auto"
     mlflow: Mlflow = Mlflow()
     confirm: Annotated[None, BeforeValidator(_is_null)] = None
+
+    @property
+    def selection(self) -> Selection:
+        """What ranks epochs and trials."""
+        return Selection(self.select.metric, self.select.mode)
 
 
 def dump_study(study: Study) -> dict[str, Any]:

@@ -20,19 +20,6 @@ from mhray.training.recorder import StudyRecorder, _cut, _name
 from mhray.training.tracking import open_tracking
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("store")
-    uri = f"sqlite:///{directory}/mlflow.db"
-    open_tracking(uri, "first", directory / "artifacts")
-    return uri
-
-
-@pytest.fixture
-def tracking(store, request, tmp_path):
-    return open_tracking(store, request.node.name, tmp_path / "artifacts")
-
-
 @pytest.fixture
 def start(tracking, tmp_path):
     """Starts a recorder of the same study, as a new sweep process would."""

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from mhray.errors import ConfigError, DivergedError, HeadMismatchError, StorageError
+from mhray.training.result import RunResult
 from mhray.training.run import (
-    RunResult,
     check_heads,
     compose_run,
     evaluate_test,

@@ -12,7 +12,6 @@ from mhray.heads import Head
 from mhray.models.cnn import SimpleCNN
 from mhray.training.outbox import RunUpdate
 from mhray.training.served_model import NetworkSpec, log_best_model
-from mhray.training.tracking import open_tracking
 
 HEADS = (Head("left", 10), Head("type", 4, smallest_value=21))
 HEADS_CONFIG = {"left": 10, "type": 4}
@@ -29,17 +28,8 @@ SPEC = NetworkSpec(
 )
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("store")
-    uri = f"sqlite:///{directory}/mlflow.db"
-    open_tracking(uri, "first", directory / "artifacts")
-    return uri
-
-
 @pytest.fixture
-def tracking(store, request, tmp_path):
-    tracking = open_tracking(store, request.node.name, tmp_path / "artifacts")
+def tracking(tracking):
     tracking.deliver([RunUpdate("study", 1000, "study")])
     return tracking
 

@@ -15,21 +15,6 @@ from mhray.training.tracking import absolute_uri, open_tracking
 REMEDY = "write sqlite:///mlflow.db, or the address of a running MLflow server"
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """The URI of a store that exists."""
-    directory = tmp_path_factory.mktemp("store")
-    uri = f"sqlite:///{directory}/mlflow.db"
-    open_tracking(uri, "first", directory / "artifacts")
-    return uri
-
-
-@pytest.fixture
-def tracking(store, request, tmp_path):
-    """An experiment of the test's own."""
-    return open_tracking(store, request.node.name, tmp_path / "artifacts")
-
-
 def update(**changes):
     return RunUpdate(**{"key": "study/1", "time": 1000, "name": "trial 1"} | changes)
 

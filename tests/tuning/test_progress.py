@@ -4,8 +4,8 @@ import pytest
 from rich.console import Console
 
 from mhray.training.epochs import EpochRow, Selection
-from mhray.tuning.journal import TrialRecord
 from mhray.tuning.progress import Progress
+from mhray.tuning.record import TrialRecord
 
 
 def a_row(epoch, value):

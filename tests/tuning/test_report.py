@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from mhray.training.epochs import EpochRow, Selection
-from mhray.tuning.journal import TrialRecord
+from mhray.tuning.record import TrialRecord
 from mhray.tuning.report import best_of, front_of, print_result
 
 SELECTION = Selection("val/acc_mean", "max")
@@ -20,7 +20,7 @@ def a_record(number, state, left, right, test=None):
 
 def printed(study, records):
     out = io.StringIO()
-    print_result(Console(file=out, width=200, soft_wrap=True), study, records, SELECTION)
+    print_result(Console(file=out, width=200, soft_wrap=True), study, records)
     return out.getvalue()
 
 

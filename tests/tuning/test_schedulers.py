@@ -1,7 +1,7 @@
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from mhray.training.epochs import EpochRow
-from mhray.tuning.journal import TrialRecord
+from mhray.tuning.record import TrialRecord
 from mhray.tuning.schedulers import PastTrial, scheduler_of
 
 ASHA = {"asha": {"grace_epochs": 1, "keep_one_in": 3}}

@@ -1,0 +1,53 @@
+"""What the journal holds of one trial, for everyone who reads it."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from mhray.training.epochs import EpochRow, Selection
+
+State: TypeAlias = Literal["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
+
+BASELINE = 0  # the number of the trial that the others are compared with
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """What the journal holds of one trial.
+
+    Attributes:
+        number: counted from 0; trial 0 is the equal-weights baseline.
+        params: what Optuna drew, by its own names.
+        epochs: a row per epoch.
+        starts: how often it was started.
+        failure: why it failed, or empty.
+        test: the ``test/`` metrics, if it was ever shown to the test split.
+    """
+
+    number: int
+    state: State
+    overrides: tuple[str, ...]
+    seed: int
+    params: dict[str, Any]
+    epochs: tuple[EpochRow, ...]
+    checkpoint: str
+    mlflow_run_id: str
+    starts: int
+    failure: str
+    test: dict[str, float]
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds over all epochs."""
+        return sum(row.seconds for row in self.epochs)
+
+    def best_epoch(self, selection: Selection) -> EpochRow:
+        """The row of the epoch with the best selected metric; the earliest of equals.
+
+        Raises:
+            IndexError: the trial has finished no epoch.
+        """
+        best = self.epochs[0]
+        for row in self.epochs[1:]:
+            if selection.prefers(row.metrics[selection.metric], best.metrics[selection.metric]):
+                best = row
+        return best
