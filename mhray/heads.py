@@ -5,7 +5,9 @@ and the study check read heads without importing it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+CATEGORICAL = "categorical"
 
 
 @dataclass(frozen=True)
@@ -17,12 +19,22 @@ class Head:
         num_classes: number of classes.
         smallest_value: the value in the data files that is class 0.
         class_names: one name per class, or empty.
+        scale: what the header says of the values; anything but ``categorical`` orders them.
+        is_skewed: some classes are much rarer than others. Known of the samples, so it is no part
+            of what the head is: two heads that differ in it alone are equal.
     """
 
     name: str
     num_classes: int
     smallest_value: int = 0
     class_names: tuple[str, ...] = ()
+    scale: str = CATEGORICAL
+    is_skewed: bool = field(default=False, compare=False, repr=False)
+
+    @property
+    def is_ordinal(self) -> bool:
+        """Whether a prediction can be near its target, and not only right or wrong."""
+        return self.scale != CATEGORICAL
 
     def name_of(self, class_index: int) -> str:
         """The name of a class: its own, or else its value in the data files.

@@ -17,12 +17,17 @@ import numpy as np
 from mhray.data.header import Header, Layout, Parameter, find_header, read_header
 from mhray.data.records import Split, check_range, images_of, matrix_of, parse_records
 from mhray.data.safe_pickle import load_pickle
+from mhray.data.statistics import evenness
 from mhray.errors import ConfigError, DataFormatError, DataNotFoundError
 from mhray.heads import Head
 
 TRAIN, TEST = "train_batch", "test_batch"
 RAW_SUFFIX = ".bin"
 LABEL_KEYS = ("labels", "cifar100mh_labels", "multihead_labels", "vimh_labels")
+
+# A head whose classes are less evenly shared than this is skewed: two classes of 63 % and 37 %, or
+# the triangle of the sum of two digits, 0.93.
+_SKEWED = 0.95
 
 _log = logging.getLogger(__name__)
 
@@ -216,16 +221,21 @@ def _heads_of(directory: Path, header: Header, name: str, split: Split) -> tuple
             where = f"{path}: head {mapping.name}"
             check_range(split.values[:, index], mapping.minimum, mapping.maximum, where)
     largest = _largest_values(directory, header, name, split, mappings)
-    return tuple(
+    found = (
         Head(
             mapping.name,
             mapping.maximum - mapping.minimum + 1,
             mapping.minimum,
             mapping.class_names,
+            mapping.scale,
         )
         if mapping
         else Head(head, largest[index] + 1)
         for index, (head, mapping) in enumerate(zip(names, mappings, strict=True))
+    )
+    return tuple(
+        replace(head, is_skewed=evenness(column, head.num_classes) < _SKEWED)
+        for head, column in zip(found, split.values.T, strict=True)
     )
 
 

@@ -175,6 +175,8 @@ class CIFAR100MHDataModule(LightningDataModule):
         return {
             "dataset_name": self._train.header.dataset_name or self.data_dir.resolve().name,
             "heads_config": self.num_classes,
+            "ordinal_heads": tuple(head.name for head in self.heads if head.is_ordinal),
+            "skewed_heads": tuple(head.name for head in self.heads if head.is_skewed),
             "image_shape": self.image_shape,
             "num_train_samples": len(self._partition.train),
             "num_val_samples": len(self._partition.val),

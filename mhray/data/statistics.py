@@ -1,8 +1,10 @@
-"""Channel means and standard deviations, exact, from a count of every pixel value.
+"""What can be counted in a split: channel means and deviations, and how even the classes are.
 
 A histogram per channel needs no copy of the images in floating point, and gives the same numbers in
 whatever order the samples come.
 """
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,3 +37,19 @@ def channel_statistics(
     mean = counts @ scale / total
     variance = counts @ scale**2 / total - mean**2
     return tuple(mean.tolist()), tuple(np.sqrt(np.maximum(variance, 0)).tolist())
+
+
+def evenness(values: Bytes, num_classes: int) -> float:
+    """How evenly the samples are shared by the classes, in [0, 1]; 1 for a single class.
+
+    Pielou's evenness (1966): the Shannon entropy of the shares over its maximum.
+
+    >>> evenness(np.array([0, 1, 2, 3], np.uint8), num_classes=4)
+    1.0
+    >>> round(evenness(np.array([0, 0, 0, 1], np.uint8), num_classes=2), 2)
+    0.81
+    """
+    counts = np.bincount(values)
+    shares = counts[counts > 0] / len(values)
+    entropy = float(-(shares * np.log(shares)).sum())
+    return entropy / math.log(num_classes) if num_classes > 1 else 1.0

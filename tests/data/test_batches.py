@@ -16,8 +16,8 @@ def records(*rows):
 
 
 def test_heads_come_with_their_classes_in_order_of_id(notes):
-    note = Head("note", 4, smallest_value=40, class_names=("E", "F", "F#", "G"))
-    assert read_heads(notes) == (note, Head("velocity", 10))
+    note = Head("note", 4, 40, class_names=("E", "F", "F#", "G"), scale="linear")
+    assert read_heads(notes) == (note, Head("velocity", 10, scale="log"))
     assert describe_directory(notes)[1] == (3, 8, 6)
 
 

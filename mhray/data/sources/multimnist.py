@@ -31,7 +31,7 @@ class MultiMNIST(Source):
     """Heads ``left`` (10 classes), ``right`` (10) and ``sum`` (19)."""
 
     name = "multimnist"
-    heads = (Head("left", 10), Head("right", 10), Head("sum", 19))
+    heads = (Head("left", 10), Head("right", 10), Head("sum", 19, scale="linear", is_skewed=True))
     image_shape = (3, CANVAS, CANVAS)
     train_samples = 20_000
     test_samples = 4_000
