@@ -14,9 +14,12 @@ MhrayError
 A message has three parts: where, what is wrong, what to write instead.
 """
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class MhrayError(Exception):
@@ -71,6 +74,23 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     listing = f"one of: {', '.join(choices)}"
     closest = get_close_matches(word, choices, n=1)
     return f"did you mean {closest[0]}? ({listing})" if closest else listing
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what the system says of a file that it cannot read into a :class:`StorageError`.
+
+    >>> with reading(Path("train_batch")):
+    ...     raise PermissionError(13, "Permission denied")
+    Traceback (most recent call last):
+    mhray.errors.StorageError: train_batch: cannot be read (Permission denied); make it readable
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be read ({os.strerror(error.errno or 0)}); make it readable"
+        ) from None
 
 
 def without_password(url: str) -> str:

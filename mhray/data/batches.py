@@ -8,22 +8,22 @@ expected; no error waits for the third epoch. NumPy only: workers read heads wit
 import hashlib
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mhray.data.header import Header, Layout, Parameter, find_header, read_header
-from mhray.data.records import Split, check_range, images_of, matrix_of, parse_records
-from mhray.data.safe_pickle import load_pickle
+from mhray.data.mapped import Original, keep_mapped, open_mapped
+from mhray.data.pickle_batch import Batch, parse_batch
+from mhray.data.records import Split, check_range, images_of, parse_records, shown
 from mhray.data.statistics import evenness
-from mhray.errors import ConfigError, DataFormatError, DataNotFoundError
+from mhray.errors import ConfigError, DataFormatError, DataNotFoundError, reading
 from mhray.heads import Head
 
 TRAIN, TEST = "train_batch", "test_batch"
 RAW_SUFFIX = ".bin"
-LABEL_KEYS = ("labels", "cifar100mh_labels", "multihead_labels", "vimh_labels")
 
 # A head whose classes are less evenly shared than this is skewed: two classes of 63 % and 37 %, or
 # the triangle of the sum of two digits, 0.93.
@@ -42,6 +42,7 @@ def open_split(
     Raises:
         DataNotFoundError: the directory, its header or this batch is missing.
         DataFormatError: any of them is not what the format says.
+        StorageError: any of them cannot be read.
     """
     directory = Path(data_dir)
     header = read_header(directory, strict=strict)
@@ -150,35 +151,33 @@ def _expected_count(directory: Path, name: str, found: int, header: Header) -> t
 
 
 def _read_pickle(path: Path, header: Header) -> Split:
-    batch = _text_keys(load_pickle(path), path)
-    label_key = next((key for key in LABEL_KEYS if key in batch), None)
-    if "data" not in batch:
-        raise DataFormatError(f"{path}: has no key 'data'; found {_listing(batch)}")
-    if label_key is None:
-        raise DataFormatError(
-            f"{path}: has no labels; found {_listing(batch)}, "
-            f"expected one of {', '.join(LABEL_KEYS)}"
-        )
-    for key in ("height", "width", "channels"):
-        if key in batch and batch[key] != getattr(header, key):
+    """The samples of a pickle, mapped wherever a copy of it can be kept."""
+    mapped = open_mapped(path)
+    if mapped is not None:
+        return _split_of(mapped, header, path)
+    original = Original.read(path)
+    batch = parse_batch(original.content, path)
+    split = _split_of(batch, header, path)
+    kept = keep_mapped(original, batch)
+    return split if kept is None else _split_of(kept, header, path)
+
+
+def _split_of(batch: Batch, header: Header, path: Path) -> Split:
+    for key, found in batch.size.items():
+        if found != getattr(header, key):
             raise DataFormatError(
-                f"{path}: {key} is {batch[key]!r}; expected {getattr(header, key)} (the header's "
+                f"{path}: {key} is {shown(found)}; expected {getattr(header, key)} (the header's "
                 "image_size)"
             )
-    images = images_of(matrix_of(batch["data"], path, "data"), header, path)
-    records = matrix_of(batch[label_key], path, label_key)
-    if len(records) != len(images):
-        raise DataFormatError(
-            f"{path}: found {len(records)} label records; expected {len(images)}, one per image"
-        )
-    return Split(images, *parse_records(records, path))
+    return Split(images_of(batch.pixels, header, path), batch.ids, batch.values)
 
 
 def _read_raw(path: Path, header: Header) -> Split:
     size = path.stat().st_size
     if size == 0:
         raise DataFormatError(f"{path}: holds no samples; expected at least 1")
-    mapped = np.memmap(path, np.uint8, mode="r").view(np.ndarray)
+    with reading(path):
+        mapped = np.memmap(path, np.uint8, mode="r").view(np.ndarray)
     label_bytes = 1 + 2 * int(mapped[0])
     record = label_bytes + header.image_bytes
     if size % record:
@@ -189,21 +188,6 @@ def _read_raw(path: Path, header: Header) -> Split:
     rows = mapped.reshape(-1, record)
     ids, values = parse_records(rows[:, :label_bytes], path)
     return Split(images_of(rows[:, label_bytes:], header, path), ids, values)
-
-
-def _text_keys(found: object, path: Path) -> Mapping[str, object]:
-    if not isinstance(found, dict):
-        raise DataFormatError(
-            f"{path}: holds a {type(found).__name__}; expected a dict with 'data' and 'labels'"
-        )
-    return {
-        key.decode("latin1") if isinstance(key, bytes) else str(key): value
-        for key, value in found.items()
-    }
-
-
-def _listing(batch: Mapping[str, object]) -> str:
-    return f"the keys {', '.join(sorted(batch))}" if batch else "an empty dict"
 
 
 def _heads_of(directory: Path, header: Header, name: str, split: Split) -> tuple[Head, ...]:

@@ -1,8 +1,8 @@
 """One split as a PyTorch data set: an image and one target per head, and the split's statistics."""
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,13 +15,14 @@ from torch.utils.data import Dataset
 from typing_extensions import override
 
 from mhray.data.batches import TEST, TRAIN, batch_path, open_split
-from mhray.data.header import LARGEST_BYTE, Header, Layout
+from mhray.data.header import Header, Layout
+from mhray.data.header_rules import LARGEST_BYTE
 from mhray.data.records import Bytes
 from mhray.data.statistics import channel_statistics
 from mhray.errors import DataFormatError, no_such_head
 from mhray.heads import Head, heads_config
 
-Targets = NDArray[np.int64]
+Targets = NDArray[np.integer[Any]]
 Transform = Callable[[Any], Any]
 
 # Channels that PIL can hold as one byte each; other images reach a transform as arrays.
@@ -38,7 +39,7 @@ class MultiheadDatasetBase(Dataset[tuple[Any, Any]], ABC):
 
     Attributes:
         images: uint8 ``(samples, channels, height, width)``.
-        targets: int64 ``(samples, heads)``.
+        targets: whole numbers of any type, ``(samples, heads)``.
         heads: in the order of the columns of ``targets``.
     """
 
@@ -76,8 +77,8 @@ class MultiheadDatasetBase(Dataset[tuple[Any, Any]], ABC):
 
     def with_transform(self, transform: Transform | None) -> Self:
         """The same samples under another transform, sharing the arrays."""
-        other = copy.copy(self)
-        other.transform = transform
+        other = object.__new__(type(self))
+        other.__dict__ = self.__dict__ | {"transform": transform}
         return other
 
     def get_image_shape(self) -> tuple[int, int, int]:
@@ -105,7 +106,7 @@ class MultiheadDatasetBase(Dataset[tuple[Any, Any]], ABC):
             "heads_config": self.get_heads_config(),
             "class_distribution": self.get_class_distribution(),
             "parameter_statistics": {
-                head.name: _observed(column + head.smallest_value)
+                head.name: _observed(column, head.smallest_value)
                 for head, column in zip(self.heads, self.targets.T, strict=True)
             },
             "channel_mean": mean,
@@ -123,7 +124,7 @@ class MultiheadDatasetBase(Dataset[tuple[Any, Any]], ABC):
         return self.transform(Image.fromarray(pixels[:, :, 0] if mode == "L" else pixels))
 
     def _target(self, idx: int) -> dict[str, Tensor]:
-        target = torch.from_numpy(self.targets[idx].copy())
+        target = torch.from_numpy(self.targets[idx].astype(np.int64))
         return {head.name: value for head, value in zip(self.heads, target, strict=True)}
 
     def _check_targets(self) -> None:
@@ -165,10 +166,20 @@ class CIFAR100MHDataset(MultiheadDatasetBase):
         image_layout: Layout | None = None,
     ) -> None:
         name = TRAIN if train else TEST
-        header, heads, split = open_split(root, name, strict=strict, layout=image_layout)
+        self._open = partial(open_split, root, name, strict=strict, layout=image_layout)
+        header, heads, split = self._open()
         self.path = batch_path(Path(root), name)
         self.header: Header = header
         super().__init__(split.images, split.values, heads, transform, target_transform)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """No samples: whoever unpickles the data set, a loader's worker say, maps the file."""
+        return {key: value for key, value in vars(self).items() if key not in ("images", "targets")}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        _, _, split = self._open()
+        self.images, self.targets = split.images, self._parse_labels(split.values)
 
     def get_parameter_info(self, name: str) -> dict[str, Any]:
         """Description, min, max and scale of a head's values in the files.
@@ -184,13 +195,14 @@ class CIFAR100MHDataset(MultiheadDatasetBase):
             "description": known.description if known else "",
             "min": head.smallest_value,
             "max": head.smallest_value + head.num_classes - 1,
-            "scale": known.scale if known else "linear",
+            "scale": head.scale,
         }
 
     @override
     def _parse_labels(self, raw_labels: NDArray[Any]) -> Targets:
-        smallest = np.array([head.smallest_value for head in self.heads], np.int64)
-        targets: Targets = raw_labels.astype(np.int64) - smallest
+        # In one byte each, and where nothing is to be subtracted in no memory of our own.
+        smallest = np.array([head.smallest_value for head in self.heads], np.uint8)
+        targets: Targets = raw_labels - smallest if smallest.any() else raw_labels
         return targets
 
     @override
@@ -214,9 +226,9 @@ def create_cifar100mh_datasets(
     return train, test
 
 
-def _observed(values: NDArray[np.int64]) -> dict[str, int]:
+def _observed(column: Targets, smallest: int) -> dict[str, int]:
     return {
-        "min": int(values.min()),
-        "max": int(values.max()),
-        "num_distinct": len(np.unique(values)),
+        "min": int(column.min()) + smallest,
+        "max": int(column.max()) + smallest,
+        "num_distinct": len(np.unique(column)),
     }

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ class Arrays(Protocol):
     """
 
     images: Bytes
-    targets: NDArray[np.int64]
+    targets: NDArray[np.integer[Any]]
     heads: tuple[Head, ...]
 
 
@@ -153,7 +153,7 @@ class BatchLoader:
         images = np.ascontiguousarray(self._data.images[rows])
         for step, drawn in zip(self._steps, epoch.drawn, strict=False):
             images = step.apply(images, drawn[positions])
-        columns = np.ascontiguousarray(self._data.targets.take(rows, axis=0).T)
+        columns = self._data.targets.take(rows, axis=0).T.astype(np.int64, order="C")
         targets = {
             head.name: torch.from_numpy(column)
             for head, column in zip(self._data.heads, columns, strict=True)

@@ -1,6 +1,7 @@
 """Train and validation, cut from one batch of samples."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ class Partition:
         return cls(np.flatnonzero(is_train), np.flatnonzero(~is_train))
 
 
-def stratified(classes: NDArray[np.int64], val_fraction: float, seed: int) -> Partition:
+def stratified(classes: NDArray[np.integer[Any]], val_fraction: float, seed: int) -> Partition:
     """A random partition in which every class has the same share of validation, to one sample.
 
     The samples are shuffled, sorted by class, and taken at even distances.

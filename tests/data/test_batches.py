@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mhray.data.batches import describe_directory, fingerprint, open_split, read_heads
-from mhray.data.header import COUNTS
+from mhray.data.header_rules import COUNTS
 from mhray.data.writing import write_dataset
 from mhray.errors import ConfigError, DataFormatError, DataNotFoundError
 from mhray.heads import Head
@@ -161,7 +161,7 @@ def test_a_list_that_repeats_one_row_too_often_is_refused(notes, break_batch):
     with pytest.raises(DataFormatError) as error:
         open_split(notes, "train_batch")
     assert str(error.value).startswith(
-        f"{path}: 'data' names the same rows again and again, 72000000 bytes in all, in a file of "
+        f"{path}: 'data' names the same rows again and again, 72000000 bytes in all, of which "
     )
 
 
@@ -316,5 +316,6 @@ def test_what_was_read_is_logged(notes, caplog):
     with caplog.at_level(logging.DEBUG, logger="mhray"):
         open_split(notes, "train_batch")
     assert caplog.messages == [
-        f"{notes / 'train_batch'}: 50 samples, heads note (4), velocity (10), layout CHW"
+        f"{notes / 'train_batch'}: mapped from {notes / '.train_batch.mapped'}",
+        f"{notes / 'train_batch'}: 50 samples, heads note (4), velocity (10), layout CHW",
     ]

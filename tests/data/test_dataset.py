@@ -121,7 +121,7 @@ def test_parameters_are_described(notes):
 def test_a_parameter_without_a_mapping_is_described_by_its_values(notes, break_header):
     break_header(parameter_mappings={})
     info = CIFAR100MHDataset(notes).get_parameter_info("note")
-    assert info == {"description": "", "min": 0, "max": 43, "scale": "linear"}
+    assert info == {"description": "", "min": 0, "max": 43, "scale": "categorical"}
 
 
 def test_a_subclass_gets_everything_but_the_labels():
@@ -141,3 +141,12 @@ def test_a_class_that_a_head_lacks_is_refused_with_its_place():
 def test_a_class_that_a_cifar100mh_file_lacks_would_be_told_with_the_file(notes):
     data = CIFAR100MHDataset(notes)
     assert data._get_sample_metadata(3) == {"file": notes / "train_batch", "sample": 3}
+
+
+def test_a_data_set_is_sent_to_a_worker_without_its_samples(notes):
+    data = CIFAR100MHDataset(notes, image_layout="HWC")
+    sent = pickle.dumps(data)
+    arrived = pickle.loads(sent)
+    assert len(sent) < 4096
+    np.testing.assert_array_equal(arrived.images, data.images)
+    np.testing.assert_array_equal(arrived.targets, data.targets)

@@ -27,7 +27,7 @@ def test_the_third_head_is_the_sum_of_the_two(built):
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(built, tmp_path):
     MultiMNIST().build(tmp_path / "again", train=400, test=100, seed=0)
     MultiMNIST().build(tmp_path / "other", train=400, test=100, seed=1)
-    for file in built.iterdir():
+    for file in built.glob("[!.]*"):
         assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
     assert (built / "train_batch").read_bytes() != (tmp_path / "other/train_batch").read_bytes()
 
