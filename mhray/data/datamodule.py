@@ -5,6 +5,7 @@ test. Batches are loaded whole and normalised by the statistics of the train par
 a torchvision transform is given goes sample by sample through PyTorch's own DataLoader instead.
 """
 
+import logging
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 from lightning import LightningDataModule
+from torch.utils.data import Dataset
 from typing_extensions import override
 
 from mhray.data.augment import augmentation_of, check_augment
-from mhray.data.batches import TEST, describe_directory, is_missing
+from mhray.data.batches import TEST, is_missing
 from mhray.data.dataset import CIFAR100MHDataset, Transform
+from mhray.data.kept_samples import KeptSamples, split_transform
 from mhray.data.loader import BatchLoader, InOrder, KeptBatches, Normalisation, Sampler, Shuffled
 from mhray.data.partition import Partition, Rows, stratified
 from mhray.data.per_sample import PerSampleLoader
@@ -29,24 +32,7 @@ from mhray.heads import Head, heads_config
 
 Loader = BatchLoader | KeptBatches | PerSampleLoader
 
-
-def describe_data(
-    data_dir: Path | str, source: str | None
-) -> tuple[tuple[Head, ...], tuple[int, int, int]]:
-    """The heads and the image shape ``(channels, height, width)`` that a data module will have.
-
-    Read from the directory if it exists, else known from the source, which is not built.
-
-    Raises:
-        DataNotFoundError: there is neither a directory nor a source.
-        ConfigError: there is no such source.
-    """
-    if Path(data_dir).is_dir():
-        return describe_directory(data_dir)
-    if source is None:
-        raise nothing_at(Path(data_dir))
-    found = source_named(source)
-    return found.heads, found.image_shape
+_log = logging.getLogger(__name__)
 
 
 class CIFAR100MHDataModule(LightningDataModule):
@@ -61,7 +47,8 @@ class CIFAR100MHDataModule(LightningDataModule):
         seed: fixes the split into train and validation, and nothing else.
         source: what ``prepare_data`` builds if ``data_dir`` does not exist.
         augment: for training, ``{crop: pixels, flip: true, rotate: degrees}``.
-        cache: keep the normalised batches of validation and test in memory.
+        cache: keep in memory what is the same in every pass over validation and test: normalised
+            batches or, under a transform, what it does before its first random step.
 
     Raises:
         ConfigError: an argument is out of range, or two contradict each other.
@@ -106,7 +93,9 @@ class CIFAR100MHDataModule(LightningDataModule):
     @override
     def setup(self, stage: str | None = None) -> None:
         """Open and check what a stage needs; whatever is used earlier is opened then."""
-        _ = self._normalisation
+        sizes = len(self._partition.train), len(self._partition.val)
+        _log.debug("%s: %d training, %d validation samples", self.data_dir, *sizes)
+        _log.debug("%s: %s", self.data_dir, self._normalisation)
         if stage in ("test", "predict"):
             _ = self._test
 
@@ -114,7 +103,8 @@ class CIFAR100MHDataModule(LightningDataModule):
     def train_dataloader(self) -> Loader:
         rows, sampler = self._partition.train, Shuffled(run_seed())
         if self.train_transform is not None:
-            return self._per_sample(self._train, rows, self.train_transform, sampler)
+            samples = self._train.with_transform(self.train_transform)
+            return self._per_sample(samples, rows, sampler)
         return BatchLoader(
             self._train,
             rows,
@@ -229,11 +219,12 @@ class CIFAR100MHDataModule(LightningDataModule):
                 "data.augment: works on whole batches, and data.train_transform on single images; "
                 "write one of them"
             )
-        if self.cache and (self.val_transform or self.test_transform):
-            raise ConfigError(
-                "data.cache: keeps whole batches, and a val_transform or test_transform works on "
-                "single images; write data.cache=false, or leave the transforms out"
-            )
+        for key, transform in (("val", self.val_transform), ("test", self.test_transform)):
+            if self.cache and transform is not None and not split_transform(transform)[0]:
+                raise ConfigError(
+                    f"data.cache: keeps what a transform does before its first random step, and "
+                    f"data.{key}_transform begins with one; write data.cache=false"
+                )
 
     @cached_property
     def _train(self) -> CIFAR100MHDataset:
@@ -275,7 +266,10 @@ class CIFAR100MHDataModule(LightningDataModule):
         self, dataset: CIFAR100MHDataset, rows: Rows, transform: Transform | None
     ) -> Loader:
         if transform is not None:
-            return self._per_sample(dataset, rows, transform, InOrder())
+            samples = dataset.with_transform(transform)
+            return self._per_sample(
+                KeptSamples(samples, rows) if self.cache else samples, rows, InOrder()
+            )
         loader = BatchLoader(
             dataset,
             rows,
@@ -287,10 +281,11 @@ class CIFAR100MHDataModule(LightningDataModule):
         return KeptBatches(loader) if self.cache else loader
 
     def _per_sample(
-        self, dataset: CIFAR100MHDataset, rows: Rows, transform: Transform, sampler: Sampler
+        self, samples: Dataset[tuple[Any, Any]], rows: Rows, sampler: Sampler
     ) -> PerSampleLoader:
+        _log.debug("%s: loaded sample by sample", self.data_dir)
         return PerSampleLoader(
-            dataset.with_transform(transform),
+            samples,
             rows,
             self.batch_size,
             sampler=sampler,

@@ -5,12 +5,12 @@ that nothing is seen twice in an evaluation. What a transform draws follows PyTo
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from mhray.data.dataset import MultiheadDatasetBase
 from mhray.data.loader import Batch, Sampler, batch_bounds
 from mhray.data.partition import Rows
 from mhray.data.ranks import Rank
@@ -32,7 +32,7 @@ class PerSampleLoader:
 
     def __init__(
         self,
-        dataset: MultiheadDatasetBase,
+        dataset: Dataset[tuple[Any, Any]],
         rows: Rows,
         batch_size: int,
         *,

@@ -1,5 +1,6 @@
 import inspect
 import json
+import logging
 import pickle
 import re
 import subprocess
@@ -12,11 +13,12 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from torchvision.transforms import Compose, Normalize, ToTensor
+from torchvision.transforms import Compose, Normalize, RandomHorizontalFlip, ToTensor
 
 from mhray.data.batches import open_split
-from mhray.data.datamodule import CIFAR100MHDataModule, describe_data
+from mhray.data.datamodule import CIFAR100MHDataModule
 from mhray.data.loader import BatchLoader, KeptBatches
+from mhray.data.sources import describe_data
 from mhray.data.writing import write_dataset
 from mhray.errors import ConfigError, DataFormatError, DataNotFoundError
 
@@ -178,10 +180,10 @@ def test_a_transform_goes_sample_by_sample(data, workers):
             ),
         ),
         (
-            {"cache": True, "val_transform": PLAIN},
+            {"cache": True, "val_transform": Compose([RandomHorizontalFlip(), ToTensor()])},
             (
-                "data.cache: keeps whole batches, and a val_transform or test_transform works on "
-                "single images; write data.cache=false, or leave the transforms out"
+                "data.cache: keeps what a transform does before its first random step, and "
+                "data.val_transform begins with one; write data.cache=false"
             ),
         ),
     ],
@@ -347,3 +349,15 @@ def test_the_examples_in_the_config_work_when_they_are_uncommented(small_data):
     assert instantiate(config).augment == {"crop": 4, "flip": True, "rotate": 15}
     module = instantiate(config, augment=None, train_transform=transform, _convert_="all")
     assert next(iter(module.train_dataloader()))[0].shape == (64, 3, 32, 32)
+
+
+def test_what_was_decided_is_logged(notes, caplog):
+    module = CIFAR100MHDataModule(notes, val_transform=ToTensor())
+    with caplog.at_level(logging.DEBUG, logger="mhray.data.datamodule"):
+        module.setup()
+        module.val_dataloader()
+    assert caplog.messages == [
+        f"{notes}: 45 training, 5 validation samples",
+        f"{notes}: Normalisation(mean={module.channel_mean}, std={module.channel_std})",
+        f"{notes}: loaded sample by sample",
+    ]
