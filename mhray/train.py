@@ -61,23 +61,24 @@ def _composed_run(config: DictConfig) -> None:
 
 def _run(config: DictConfig, directory: Path, overrides: list[str], out: TextIO) -> None:
     def print_row(row: EpochRow) -> None:
-        print(f"epoch {row.epoch}: {_shown(row.metrics, 'acc')} ({row.seconds:.1f} s)", file=out)
+        shown = _shown(row.metrics, ("acc", config.select.metric))
+        print(f"epoch {row.epoch}: {shown} ({row.seconds:.1f} s)", file=out)
 
     result = run(config, directory, report=print_row, overrides=overrides)
-    print(f"best epoch {result.epoch}: {_shown(result.metrics, '')}", file=out)
+    print(f"best epoch {result.epoch}: {_shown(result.metrics)}", file=out)
     if config.test:
         tested = evaluate_test(config, Path(result.checkpoint))
         replace(result, metrics=result.metrics | tested).write(directory)
-        print(f"test: {_shown(tested, '')}", file=out)
+        print(f"test: {_shown(tested)}", file=out)
     print(f"result: {directory / 'result.json'}\ncheckpoint: {result.checkpoint}", file=out)
 
 
-def _shown(metrics: dict[str, float], suffix: str) -> str:
-    """The metrics with this ending, training ones left out, on one line."""
+def _shown(metrics: dict[str, float], endings: tuple[str, ...] = ("",)) -> str:
+    """The metrics with one of these endings, training ones left out, on one line."""
     return "  ".join(
         f"{name} {value:.4f}"
         for name, value in sorted(metrics.items())
-        if name.endswith(suffix) and not name.startswith("train/")
+        if name.endswith(endings) and not name.startswith("train/")
     )
 
 

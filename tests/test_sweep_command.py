@@ -134,6 +134,7 @@ def assert_mlflow_tells_the_same(directory):
         assert child.info.run_id == trial.user_attrs["mlflow_run_id"]
         history = client.get_metric_history(child.info.run_id, "val/acc_mean")
         assert [point.step for point in history] == sorted(trial.intermediate_values)
+        assert {"best/val/sum_mae", "best/val/sum_balanced_acc"} <= set(child.data.metrics)
 
 
 def assert_champion_predicts_every_head(directory):

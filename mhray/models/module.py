@@ -5,7 +5,7 @@ module before the first step, and everything that names a head is checked agains
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -25,7 +25,7 @@ from mhray.models.optimisation import (
     check_scheduler,
     make_scheduler_for,
 )
-from mhray.models.tally import EpochMetrics, Tally
+from mhray.models.tally import EpochMetrics, Tally, refuse_shared_names
 from mhray.models.weighting import FixedWeighting, Weighting
 
 # images (batch, channels, height, width), and each head's targets (batch,)
@@ -72,6 +72,8 @@ class MultiheadLitModule(LightningModule):
         self._auto_configures = auto_configure_from_dataset
         self._compiles = compile
         self._primary_head = primary_head
+        self._ordinal_heads: tuple[str, ...] = ()
+        self._skewed_heads: dict[str, int] = {}
         self._best_acc = -math.inf
 
     @override
@@ -87,14 +89,19 @@ class MultiheadLitModule(LightningModule):
     def setup(self, stage: str) -> None:
         """Builds what depends on the data; later calls change nothing.
 
+        A data module whose information has no `ordinal_heads` or `skewed_heads` has none.
+
         Raises:
-            HeadMismatchError: a loss weight or `primary_head` names a head that the data lack.
-            ConfigError: the network was made for other data, or nothing says for which; or the
-                optimiser does not bear that gradients are clipped.
+            HeadMismatchError: a loss weight, `primary_head` or the data module's information names
+                a head that the data lack.
+            ConfigError: the network was made for other data, or nothing says for which; or two
+                heads would log a metric of one name; or the optimiser does not bear that
+                gradients are clipped.
         """
         if self._auto_configures and (self._datamodule is not None or not self.criteria):
             info = self._dataset_info()
             self.configure(tuple(info["image_shape"]), info["heads_config"])
+            self._take_metrics(info)
         elif self.net.heads_config and self.net.image_shape:
             self.configure(self.net.image_shape, self.net.heads_config)
         else:
@@ -235,8 +242,21 @@ class MultiheadLitModule(LightningModule):
         info: dict[str, Any] = self._datamodule.get_dataset_info()
         return info
 
+    def _take_metrics(self, info: Mapping[str, Any]) -> None:
+        """Learns of which heads more is logged than loss and accuracy."""
+        heads = info["heads_config"]
+        ordinal, skewed = info.get("ordinal_heads", ()), info.get("skewed_heads", ())
+        for name in (*ordinal, *skewed):
+            if name not in heads:
+                raise no_such_head("get_dataset_info", name, heads)
+        refuse_shared_names(heads, skewed)
+        self._ordinal_heads = tuple(ordinal)
+        self._skewed_heads = {name: heads[name] for name in skewed}
+
     def _new_tally(self) -> Tally:
-        return Tally(self.criteria, self.device)
+        return Tally(
+            self.criteria, self.device, ordinal=self._ordinal_heads, skewed=self._skewed_heads
+        )
 
     def _step(self, batch: Batch, tally: Tally) -> Tensor:
         images, targets = batch
@@ -245,7 +265,7 @@ class MultiheadLitModule(LightningModule):
             [criterion(logits[name], targets[name]) for name, criterion in self.criteria.items()]
         )
         loss: Tensor = self.weighting(losses)
-        tally.add(loss, losses, _count_correct(self.criteria, logits, targets), len(images))
+        tally.add(loss, losses, logits, targets)
         return loss
 
     def _read(self, tally: Tally) -> EpochMetrics | None:
@@ -262,12 +282,3 @@ class MultiheadLitModule(LightningModule):
         # Every rank holds the same numbers. Without sync_dist Lightning warns, and a mean over
         # ranks would round them.
         self.log_dict(metrics, sync_dist=True, reduce_fx="max")
-
-
-@torch.no_grad()
-def _count_correct(
-    heads: Iterable[str], logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]
-) -> Tensor:
-    """How many predictions of each head are right: (heads,)."""
-    right = [logits[name].argmax(1) == targets[name] for name in heads]
-    return torch.stack(right).sum(1)

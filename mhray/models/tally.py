@@ -6,11 +6,13 @@ Sums over samples, not over batches, so that the last, shorter batch counts for 
 """
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
+from mhray.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,17 @@ class EpochMetrics:
         loss: the weighted loss.
         head_losses: the unweighted loss of each head.
         head_accs: the accuracy of each head, in [0, 1].
+        head_maes: of each ordinal head, the mean distance of predicted and true class, in classes.
+        head_balanced_accs: of each skewed head, the mean over the classes that occur of their
+            recall, in [0, 1] (Brodersen et al. 2010).
         diverged: the loss that was not finite first (`loss` or `<head>_loss`), if one was not.
     """
 
     loss: float
     head_losses: dict[str, float]
     head_accs: dict[str, float]
+    head_maes: dict[str, float] = field(default_factory=dict)
+    head_balanced_accs: dict[str, float] = field(default_factory=dict)
     diverged: str | None = None
 
     @property
@@ -51,38 +58,94 @@ class EpochMetrics:
             f"{split}/loss": self.loss,
             **{f"{split}/{head}_loss": loss for head, loss in self.head_losses.items()},
             **{f"{split}/{head}_acc": acc for head, acc in self.head_accs.items()},
+            **{f"{split}/{head}_mae": mae for head, mae in self.head_maes.items()},
+            **{
+                f"{split}/{head}_balanced_acc": acc for head, acc in self.head_balanced_accs.items()
+            },
             f"{split}/acc_mean": self.acc_mean,
             f"{split}/acc_spread": self.acc_spread,
         }
 
 
-class Tally:
-    """Sums over the samples of the batches seen so far."""
+def refuse_shared_names(heads: Collection[str], skewed: Iterable[str]) -> None:
+    """Refuse two heads of which one's accuracy has the name of the other's balanced accuracy.
 
-    def __init__(self, heads: Iterable[str], device: torch.device) -> None:
+    Raises:
+        ConfigError: with both heads.
+    """
+    for name in skewed:
+        if f"{name}_balanced" in heads:
+            raise ConfigError(
+                f"data: the heads {name} and {name}_balanced would both log {name}_balanced_acc; "
+                "rename one of them"
+            )
+
+
+class Tally:
+    """Sums over the samples of the batches seen so far.
+
+    Args:
+        heads: all heads, in their order.
+        device: where the batches are.
+        ordinal: the heads of which the mean absolute error is wanted.
+        skewed: the heads of which the balanced accuracy is wanted, and their numbers of classes.
+    """
+
+    def __init__(
+        self,
+        heads: Iterable[str],
+        device: torch.device,
+        *,
+        ordinal: Collection[str] = (),
+        skewed: Mapping[str, int] | None = None,
+    ) -> None:
         self._heads = list(heads)
         # Each head's loss, then the weighted one.
         self._losses = torch.zeros(len(self._heads) + 1, device=device)
         self._finite_batches = torch.zeros_like(self._losses)
         self._correct = torch.zeros(len(self._heads), device=device)
+        self._distances = {head: torch.zeros(1, device=device) for head in ordinal}
+        # Wrong and right predictions of class 0, then of class 1, and so on.
+        self._by_class = {
+            head: torch.zeros(2 * classes, device=device)
+            for head, classes in (skewed or {}).items()
+        }
         self._samples = 0
 
     @torch.no_grad()
-    def add(self, loss: Tensor, losses: Tensor, correct: Tensor, samples: int) -> None:
-        """Counts one batch: its mean losses, () and (heads,), and right predictions (heads,)."""
+    def add(
+        self,
+        loss: Tensor,
+        losses: Tensor,
+        logits: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+    ) -> None:
+        """Counts one batch.
+
+        Mean losses, () and (heads,); each head's logits (batch, classes) and targets (batch,).
+        """
+        predicted = {head: logits[head].argmax(1) for head in self._heads}
+        right = {head: predicted[head] == targets[head] for head in self._heads}
+        samples = len(next(iter(right.values())))
         means = torch.cat([losses, loss.view(1)])
         self._losses.add_(means, alpha=samples)
         self._finite_batches.add_(means < math.inf)
-        self._correct.add_(correct)
+        self._correct.add_(torch.stack(list(right.values())).sum(1))
+        for head, distance in self._distances.items():
+            distance.add_((predicted[head] - targets[head]).abs().sum())
+        for head, counts in self._by_class.items():
+            # Not bincount, for whose size a GPU would be waited for.
+            counts.index_add_(0, 2 * targets[head].long() + right[head], counts.new_ones(samples))
         self._samples += samples
 
     def metrics(self, sum_over_ranks: Callable[[Tensor], Tensor]) -> EpochMetrics | None:
         """The means over the samples of all ranks; `None` if there were none."""
         samples = self._losses.new_tensor([self._samples])
-        parts = torch.cat([samples, self._losses, self._finite_batches, self._correct])
-        count, *sums = sum_over_ranks(parts).tolist()
-        heads = len(self._heads)
-        losses, finite_batches, correct = sums[: heads + 1], sums[heads + 1 : -heads], sums[-heads:]
+        further = [*self._distances.values(), *self._by_class.values()]
+        parts = [samples, self._losses, self._finite_batches, self._correct, *further]
+        sums = torch.split(sum_over_ranks(torch.cat(parts)).cpu(), [len(part) for part in parts])
+        (count,), losses, finite_batches, correct, *rest = (part.tolist() for part in sums)
+        distances, by_class = rest[: len(self._distances)], rest[len(self._distances) :]
         if not count:
             return None
         *head_losses, loss = (total / count for total in losses)
@@ -92,6 +155,14 @@ class Tally:
             head_accs={
                 head: right / count for head, right in zip(self._heads, correct, strict=True)
             },
+            head_maes={
+                head: total / count
+                for head, (total,) in zip(self._distances, distances, strict=True)
+            },
+            head_balanced_accs={
+                head: _mean_recall(counts)
+                for head, counts in zip(self._by_class, by_class, strict=True)
+            },
             diverged=None if all(map(math.isfinite, losses)) else self._first(finite_batches),
         )
 
@@ -99,3 +170,14 @@ class Tally:
         """The loss that was finite for the fewest batches; a head rather than the sum of all."""
         names = [*(f"{head}_loss" for head in self._heads), "loss"]
         return names[finite_batches.index(min(finite_batches))]
+
+
+def _mean_recall(counts: list[float]) -> float:
+    """The mean recall of the classes that occur, from wrong and right predictions of each.
+
+    >>> _mean_recall([1, 3, 0, 0, 1, 1])
+    0.625
+    """
+    pairs = zip(counts[::2], counts[1::2], strict=True)
+    recalls = [right / (wrong + right) for wrong, right in pairs if wrong + right]
+    return math.fsum(recalls) / len(recalls)

@@ -8,7 +8,7 @@ so whoever has seen epoch 5 can go on from epoch 5.
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from typing_extensions import override
 
 from mhray.errors import ConfigError, did_you_mean
+from mhray.heads import Head
 
 
 @dataclass(frozen=True)
@@ -67,45 +68,60 @@ class Selection:
             raise ConfigError(f"select.mode: {config.select.mode!r} is no mode; write max or min")
         return cls(config.select.metric, config.select.mode)
 
-    def check(self, heads: Sequence[str]) -> None:
+    def check(self, heads: Sequence[Head]) -> None:
         """Refuse a metric that a run with these heads does not log on the validation split.
 
         Raises:
-            ConfigError: with the metric that was probably meant, and all metrics.
+            ConfigError: with the metric that was probably meant, and all metrics; or the mode keeps
+                the worst epoch.
         """
         known = validation_metrics(heads)
         if self.metric not in known:
             hint = did_you_mean(self.metric, known)
             raise ConfigError(f"select.metric: no run logs {self.metric} to be judged by; {hint}")
+        if (mode := sensible_mode(self.metric)) and mode != self.mode:
+            better = {"max": "higher", "min": "lower"}[mode]
+            raise ConfigError(
+                f"select.mode: {self.metric} is better the {better} it is; write select.mode={mode}"
+            )
 
     def prefers(self, value: float, other: float) -> bool:
         """Whether ``value`` is better than ``other``."""
         return value > other if self.mode == "max" else value < other
 
 
-def validation_metrics(heads: Sequence[str]) -> tuple[str, ...]:
+def validation_metrics(heads: Iterable[Head]) -> tuple[str, ...]:
     """The names of all metrics that a run logs on the validation split.
 
-    >>> validation_metrics(["left"])[:2]
-    ('val/acc_mean', 'val/left_acc')
+    >>> validation_metrics([Head("velocity", 8, scale="log")])[:4]
+    ('val/acc_mean', 'val/velocity_acc', 'val/velocity_loss', 'val/velocity_mae')
     """
-    per_head = [f"val/{head}_{kind}" for head in heads for kind in ("acc", "loss")]
+    per_head = [f"val/{head.name}_{kind}" for head in heads for kind in _kinds(head)]
     return ("val/acc_mean", *per_head, "val/acc_best", "val/acc_spread", "val/loss")
 
 
-def head_accuracies(metrics: Mapping[str, float], split: str) -> dict[str, float]:
-    """The accuracy of each head on a split, and their plain mean as ``mean``.
+def sensible_mode(metric: str) -> str | None:
+    """The only sensible mode of a metric, if there is one.
 
-    >>> head_accuracies({"val/left_acc": 0.5, "val/acc_mean": 0.5, "train/left_acc": 0.9}, "val")
-    {'left': 0.5, 'mean': 0.5}
+    >>> sensible_mode("val/acc_mean"), sensible_mode("val/sum_mae"), sensible_mode("val/acc_spread")
+    ('max', 'min', None)
     """
-    heads = {
-        name.removeprefix(f"{split}/").removesuffix("_acc"): value
-        for name, value in metrics.items()
-        if name.startswith(f"{split}/") and name.endswith("_acc")
-    }
-    mean = f"{split}/acc_mean"
-    return {**heads, "mean": metrics[mean]} if mean in metrics else heads
+    if metric.endswith(("/loss", "_loss", "_mae")):
+        return "min"
+    return "max" if metric.endswith(("/acc_mean", "/acc_best", "_acc")) else None
+
+
+def shown_metrics(heads: Iterable[Head], judges: Iterable[str]) -> dict[str, str]:
+    """What a person is shown of an epoch: metrics without their split, and a word for each.
+
+    The accuracy of each head and their mean; then what else trials are judged by.
+
+    >>> shown_metrics([Head("left", 10)], ["val/left_acc", "val/left_mae"])
+    {'left_acc': 'left', 'acc_mean': 'mean', 'left_mae': 'left_mae'}
+    """
+    accuracies = {f"{head.name}_acc": head.name for head in heads} | {"acc_mean": "mean"}
+    judging = [metric.partition("/")[2] for metric in judges]
+    return accuracies | {name: name for name in judging if name not in accuracies}
 
 
 class SeedEachEpoch(Callback):
@@ -214,3 +230,12 @@ class ReportEpoch(Checkpoint):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         self.best = BestEpoch(**state_dict["best"])
         self.last = EpochRow(**state_dict["last"]) if state_dict["last"] else None
+
+
+def _kinds(head: Head) -> Iterator[str]:
+    """What is logged of a head."""
+    yield from ("acc", "loss")
+    if head.is_ordinal:
+        yield "mae"
+    if head.is_skewed:
+        yield "balanced_acc"

@@ -22,10 +22,12 @@ from lightning import Trainer, seed_everything
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mhray.data.datamodule import CIFAR100MHDataModule, describe_data
+from mhray.data.datamodule import CIFAR100MHDataModule
+from mhray.data.sources import describe_data
 from mhray.errors import ConfigError, MhrayError, StorageError, no_such_head
 from mhray.heads import Head, heads_config
 from mhray.models.module import MultiheadLitModule
+from mhray.models.tally import refuse_shared_names
 from mhray.training.epochs import EpochRow, ReportEpoch, SeedEachEpoch, Selection
 from mhray.training.project import config_directory, project_directory
 from mhray.training.result import RunResult
@@ -103,7 +105,8 @@ def check_heads(config: DictConfig, heads: Sequence[Head]) -> None:
 
     Raises:
         HeadMismatchError: with the name that was probably meant, and all heads.
-        ConfigError: ``select.metric`` is no metric that a run logs.
+        ConfigError: ``select.metric`` is no metric that a run logs, or ``select.mode`` keeps its
+            worst epoch; or two heads would log a metric of one name.
     """
     names = [head.name for head in heads]
     for name in config.model.get("loss_weights") or {}:
@@ -112,7 +115,8 @@ def check_heads(config: DictConfig, heads: Sequence[Head]) -> None:
     primary_head = config.model.get("primary_head")
     if primary_head is not None and primary_head not in names:
         raise no_such_head("model.primary_head", primary_head, names)
-    Selection.of(config).check(names)
+    refuse_shared_names(names, [head.name for head in heads if head.is_skewed])
+    Selection.of(config).check(heads)
 
 
 def train(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from mhray.errors import ConfigError, MhrayError, did_you_mean, no_such_head
+from mhray.heads import Head
 from mhray.training.epochs import validation_metrics
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.rules import Finding, grace_problem, metrics_of
@@ -18,7 +19,7 @@ from mhray.tuning.study_file import StudyFile
 from mhray.tuning.yaml_lines import Location, Problem, Value
 
 Compose: TypeAlias = Callable[[Sequence[str]], Mapping[str, Any]]
-ReadHeads: TypeAlias = Callable[[Mapping[str, Any]], Sequence[str]]
+ReadHeads: TypeAlias = Callable[[Mapping[str, Any]], Sequence[Head]]
 
 
 def check_study(
@@ -34,7 +35,7 @@ def check_study(
     Args:
         file: as :func:`read_study` gives it; its own problems are reported with those found here.
         compose: the config of one run from overrides; raises ConfigError.
-        read_heads: the names of the heads of a config's data; raises ConfigError or DataError.
+        read_heads: the heads of a config's data; raises ConfigError or DataError.
         available_cpus: cores that the sweep can ever have.
         available_gpus: GPUs that the sweep can ever have.
 
@@ -51,8 +52,9 @@ def check_study(
         # A wrong base reads the wrong data, about which there is nothing to say.
         findings += [] if findings else [(("base",), str(unreadable))]
     else:
-        problems += _misfits(file, heads)
-        study = study if problems else _resolved(study, heads)
+        names = [head.name for head in heads]
+        problems += _misfits(file, names)
+        study = study if problems else _resolved(study, names)
         findings += _unlogged_metrics(study, heads)
     findings += _unfitting_draws(study, compose, base)
     findings += _impossible_epochs(study, config)
@@ -124,7 +126,7 @@ def _resolved(study: Study, heads: Sequence[str]) -> Study:
     return study.model_copy(update={"search": resolve_heads(study.search, heads)})
 
 
-def _unlogged_metrics(study: Study, heads: Sequence[str]) -> Iterator[Finding]:
+def _unlogged_metrics(study: Study, heads: Sequence[Head]) -> Iterator[Finding]:
     logged = validation_metrics(heads)
     for location, metric in metrics_of(study):
         if metric not in logged and not metric.startswith(("train/", "test/")):

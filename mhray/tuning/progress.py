@@ -1,7 +1,7 @@
 """What a person sees of a sweep: a live table in a terminal, one line per event elsewhere."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from typing_extensions import override
 
-from mhray.training.epochs import EpochRow, Selection, head_accuracies
+from mhray.training.epochs import EpochRow, Selection
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.search import Observer
 
@@ -17,18 +17,26 @@ WORDS = {"COMPLETE": "done", "PRUNED": "stopped", "FAIL": "failed"}
 
 
 class Progress(Observer):
-    """Counts, running trials and the best so far."""
+    """Counts, running trials and the best so far.
+
+    Args:
+        shown: the metrics that are shown of an epoch, without their split, and a word for each.
+        total: trials.
+        past: the trials that earlier starts ended.
+    """
 
     def __init__(
         self,
         console: Console,
         selection: Selection,
+        shown: Mapping[str, str],
         total: int,
         max_epochs: int,
         past: list[TrialRecord],
     ) -> None:
         self.console = console
         self.selection = selection
+        self.shown_metrics = shown
         self.total = total
         self.max_epochs = max_epochs
         self.running: dict[int, EpochRow | None] = {}
@@ -71,7 +79,7 @@ class Progress(Observer):
     @override
     def epoch_ended(self, number: int, row: EpochRow) -> None:
         self.running[number] = row
-        self._line(f"trial {number} epoch {row.epoch}: {accuracies(row.metrics)}")
+        self._line(f"trial {number} epoch {row.epoch}: {self._values(row)}")
 
     @override
     def trial_ended(self, record: TrialRecord) -> None:
@@ -118,8 +126,13 @@ class Progress(Observer):
             table.add_column(column)
         for number, row in sorted(self.running.items()):
             epoch = f"{row.epoch if row else 0}/{self.max_epochs}"
-            table.add_row(str(number), epoch, accuracies(row.metrics) if row else "starting")
+            table.add_row(str(number), epoch, self._values(row) if row else "starting")
         return table
+
+    def _values(self, row: EpochRow) -> str:
+        return "  ".join(
+            f"{word} {row.metrics[f'val/{name}']:.3f}" for name, word in self.shown_metrics.items()
+        )
 
     def _value(self, row: EpochRow) -> float:
         return row.metrics[self.selection.metric]
@@ -135,16 +148,6 @@ class Progress(Observer):
     def _line(self, text: str) -> None:
         if self.live is None:
             self.console.print(text, markup=False)
-
-
-def accuracies(metrics: dict[str, float]) -> str:
-    """The validation accuracy of each head and their mean.
-
-    >>> accuracies({"val/left_acc": 0.5, "val/acc_mean": 0.5, "train/left_acc": 0.9})
-    'left 0.500  mean 0.500'
-    """
-    shown = head_accuracies(metrics, "val")
-    return "  ".join(f"{name} {value:.3f}" for name, value in shown.items())
 
 
 def duration(seconds: float) -> str:

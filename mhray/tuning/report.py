@@ -1,12 +1,12 @@
 """What a study found: the best trial beside equal weights, and the line that repeats it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from mhray.training.epochs import Selection, head_accuracies
+from mhray.training.epochs import Selection
 from mhray.training.origin import reproduce_line
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.record import BASELINE, TrialRecord
@@ -43,16 +43,20 @@ def print_result(
     console: Console,
     study: Study,
     records: Sequence[TrialRecord],
+    shown: Mapping[str, str],
     config_dir: Path | None = None,
 ) -> None:
-    """The result table and the line that reproduces the best trial."""
+    """The result table and the line that reproduces the best trial.
+
+    `shown` are the table's rows: metrics without their split, and a word for each.
+    """
     selection = study.selection
     best = best_of(records, selection)
     if best is None:
         console.print("no trial is complete, so there is no best one", markup=False)
         return
     baseline = next(record for record in records if record.number == BASELINE)
-    console.print(result_table(best, baseline, selection, _name_of_baseline(study)))
+    console.print(result_table(best, baseline, selection, shown, _name_of_baseline(study)))
     if len(study.objectives) > 1:
         numbers = ", ".join(str(record.number) for record in front_of(records, study))
         console.print(f"Pareto front: trials {numbers}", markup=False)
@@ -61,7 +65,11 @@ def print_result(
 
 
 def result_table(
-    best: TrialRecord, baseline: TrialRecord, selection: Selection, baseline_name: str
+    best: TrialRecord,
+    baseline: TrialRecord,
+    selection: Selection,
+    shown: Mapping[str, str],
+    baseline_name: str,
 ) -> Table:
     """Best trial and trial 0 side by side, on validation and on test."""
     title = f"best trial {best.number} beside trial {baseline.number} ({baseline_name})"
@@ -70,13 +78,10 @@ def result_table(
     for split in ("validation", "test"):
         table.add_column(f"{split}\nbest", justify="right")
         table.add_column(f"{split}\n{baseline_name}", justify="right")
-    columns = [
-        values
-        for split in ("val", "test")
-        for values in (_accuracies(best, split, selection), _accuracies(baseline, split, selection))
-    ]
-    for name in columns[0]:
-        table.add_row(name, *(_cell(values.get(name)) for values in columns))
+    found = [_metrics(best, selection), _metrics(baseline, selection)]
+    for name, word in shown.items():
+        values = [metrics.get(f"{split}/{name}") for split in ("val", "test") for metrics in found]
+        table.add_row(word, *map(_cell, values))
     return table
 
 
@@ -85,10 +90,9 @@ def _name_of_baseline(study: Study) -> str:
     return "equal weights" if weighs else "the config itself"
 
 
-def _accuracies(record: TrialRecord, split: str, selection: Selection) -> dict[str, float]:
-    if split == "test":
-        return head_accuracies(record.test, split)
-    return head_accuracies(record.best_epoch(selection).metrics, split) if record.epochs else {}
+def _metrics(record: TrialRecord, selection: Selection) -> dict[str, float]:
+    validated = record.best_epoch(selection).metrics if record.epochs else {}
+    return validated | record.test
 
 
 def _cell(value: float | None) -> str:

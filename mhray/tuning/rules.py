@@ -6,6 +6,7 @@ Each rule yields the places it is broken at, with what to say there.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
+from mhray.training.epochs import sensible_mode
 from mhray.tuning.distributions import LOSS_WEIGHTS, Distribution
 from mhray.tuning.schema import written
 from mhray.tuning.space import walk
@@ -166,21 +167,13 @@ def _unfit_metrics(study: Study) -> Iterator[Finding]:
         elif name == "acc_best" and "model.primary_head" in searched:
             why = "model.primary_head, which is searched, so that the easiest head wins"
             yield location, f"{metric} follows {why}; write val/acc_mean or val/<head>_acc"
-        elif (direction := _direction(name)) not in (None, location[-1]):
-            better = {"maximize": "higher", "minimize": "lower"}[str(direction)]
+        elif (mode := sensible_mode(metric)) and (direction := f"{mode}imize") != location[-1]:
+            better = {"max": "higher", "min": "lower"}[mode]
             yield location, f"{metric} is better the {better} it is; write {direction}: {metric}"
 
 
 def _weighs(path: str) -> bool:
     return any(_is_within(path, weight) for weight in _WEIGHING)
-
-
-def _direction(name: str) -> str | None:
-    """The only sensible direction of a metric, if there is one."""
-    if name == "loss" or name.endswith("_loss"):
-        return "minimize"
-    is_accuracy = name in ("acc_mean", "acc_best") or name.endswith("_acc")
-    return "maximize" if is_accuracy else None
 
 
 def _repeated_metrics(study: Study) -> Iterator[Finding]:

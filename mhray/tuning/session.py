@@ -21,6 +21,7 @@ from mhray.errors import ConfigError, StudyConflictError
 from mhray.heads import Head
 from mhray.training.chatter import chatter_to
 from mhray.training.connection import connected
+from mhray.training.epochs import shown_metrics
 from mhray.training.origin import origin, train_command
 from mhray.training.run import (
     build,
@@ -37,6 +38,7 @@ from mhray.tuning.outcome import Outcome
 from mhray.tuning.progress import Progress
 from mhray.tuning.recording import MlflowObserver, open_recorder
 from mhray.tuning.report import best_of, print_result
+from mhray.tuning.rules import metrics_of
 from mhray.tuning.search import SearchPlan, fixed_overrides, samples_of
 from mhray.tuning.space import baseline, value_at
 from mhray.tuning.study import Study, dump_study
@@ -67,6 +69,11 @@ class CheckedStudy:
     directory: Path
     config_dir: Path | None
 
+    @property
+    def shown_metrics(self) -> dict[str, str]:
+        """What is shown of a trial, and the word for each."""
+        return shown_metrics(self.heads, [metric for _, metric in metrics_of(self.study)])
+
     def trial_directory(self, number: int) -> Path:
         """Where a trial keeps its checkpoints and its result."""
         return self.directory / "checkpoints" / str(number)
@@ -90,13 +97,13 @@ def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
     def compose(overrides: Sequence[str]) -> DictConfig:
         return compose_run(overrides, config_dir)
 
-    def head_names_of(config: Any) -> list[str]:
-        return [head.name for head in read_heads_of(config)[0]]
+    def heads_of(config: Any) -> tuple[Head, ...]:
+        return read_heads_of(config)[0]
 
     study = check_study(
         file,
         compose=compose,
-        read_heads=head_names_of,
+        read_heads=heads_of,
         available_cpus=available.cpus,
         available_gpus=available.gpus,
     )
@@ -168,7 +175,7 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
     )
     outcome.test()
     records = journal.trials()
-    print_result(console, checked.study, records, checked.config_dir)
+    print_result(console, checked.study, records, checked.shown_metrics, checked.config_dir)
     outcome.publish()
     return DONE if best_of(records, checked.study.selection) else NOTHING_COMPLETE
 
@@ -212,7 +219,9 @@ def _run(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
         )
         return True
     max_epochs = checked.base.trainer.max_epochs
-    progress = Progress(console, checked.study.selection, study.budget.trials, max_epochs, ended)
+    progress = Progress(
+        console, study.selection, checked.shown_metrics, study.budget.trials, max_epochs, ended
+    )
     plan = SweepPlan(
         directory=checked.directory,
         data_dir=Path(checked.base.data.data_dir),

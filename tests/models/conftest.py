@@ -43,15 +43,16 @@ class Batches:
 
 
 class TensorData(lightning.LightningDataModule):
-    def __init__(self, heads=None, shape=(3, 16, 16), train=(8, 8, 3), val=(6, 5)) -> None:
+    def __init__(self, heads=None, shape=(3, 16, 16), train=(8, 8, 3), val=(6, 5), **info) -> None:
         super().__init__()
+        self.info = info
         self.heads = heads or HEADS
         self.shape = shape
         self.train = Batches(list(train), self.heads, shape, seed=1)
         self.val = Batches(list(val), self.heads, shape, seed=2)
 
     def get_dataset_info(self):
-        return {"heads_config": self.heads, "image_shape": self.shape}
+        return {"heads_config": self.heads, "image_shape": self.shape, **self.info}
 
     def train_dataloader(self) -> Batches:
         return self.train

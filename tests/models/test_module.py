@@ -10,6 +10,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from sklearn.metrics import balanced_accuracy_score
 from torch.nn import functional
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
@@ -58,6 +59,55 @@ def test_metrics_equal_the_formulas_over_ragged_batches(split, tensor_data, make
     expected = by_hand(module, data.val.batches, split, weights)
     best = {"val/acc_best": expected["val/acc_mean"]} if split == "val" else {}
     assert metrics == pytest.approx(expected | best, rel=1e-5)
+
+
+KINDS = {"ordinal_heads": ("sum",), "skewed_heads": ("left", "sum")}
+
+
+def further_by_hand(module, batches, split):
+    """The metrics of ordinal and skewed heads over the whole split, by the formulas."""
+    images = torch.cat([images for images, _ in batches])
+    with torch.no_grad():
+        predicted = {head: values.argmax(1) for head, values in module.eval()(images).items()}
+    true = {head: torch.cat([targets[head] for _, targets in batches]) for head in HEADS}
+    return {
+        f"{split}/sum_mae": (predicted["sum"] - true["sum"]).abs().float().mean().item(),
+        **{
+            f"{split}/{head}_balanced_acc": balanced_accuracy_score(true[head], predicted[head])
+            for head in KINDS["skewed_heads"]
+        },
+    }
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:sklearn.metrics._classification")
+def test_ordinal_and_skewed_heads_log_more_on_every_split(tensor_data, make_trainer):
+    module, data, trainer = make_module(), tensor_data(**KINDS), make_trainer()
+    trainer.fit(module, datamodule=data)
+    assert {"train/sum_mae", "train/left_balanced_acc"} <= set(trainer.callback_metrics)
+    expected = further_by_hand(module, data.val.batches, "val")
+    logged = {name: trainer.callback_metrics[name].item() for name in expected}
+    assert logged == pytest.approx(expected, rel=1e-5)
+    (tested,) = trainer.test(module, datamodule=data, verbose=False)
+    tested_by_hand = further_by_hand(module, data.val.batches, "test")
+    assert {name: tested[name] for name in tested_by_hand} == pytest.approx(tested_by_hand)
+    assert {name for name in tested if name.endswith(("_mae", "balanced_acc"))} == {*tested_by_hand}
+
+
+@pytest.mark.parametrize("kind", ["ordinal_heads", "skewed_heads"])
+def test_a_data_module_that_names_a_head_it_lacks_is_refused(kind, tensor_data, make_trainer):
+    with pytest.raises(HeadMismatchError) as error:
+        make_trainer().fit(make_module(), datamodule=tensor_data(**{kind: ("smu",)}))
+    assert str(error.value) == (
+        "get_dataset_info: the data has no such head; did you mean sum? (heads: left, right, sum)"
+    )
+
+
+def test_two_heads_with_one_metrics_name_are_refused_before_the_first_step(
+    tensor_data, make_trainer
+):
+    data = tensor_data(heads={"x": 4, "x_balanced": 4}, skewed_heads=("x",))
+    with pytest.raises(ConfigError, match="would both log x_balanced_acc; rename one of them"):
+        make_trainer().fit(make_module(), datamodule=data)
 
 
 def plain_train_loss(net, batches):
@@ -386,7 +436,7 @@ def test_every_rank_sees_the_same_metrics(printed_by_two_ranks):
     *_, one, other, trained, also_trained = printed_by_two_ranks
     assert one == other
     assert trained == also_trained
-    assert "train/sum_acc" in trained
+    assert {"train/sum_acc", "train/sum_mae", "train/left_balanced_acc"} <= set(trained)
 
 
 def test_training_brings_in_neither_ray_nor_hydra_nor_mlflow_nor_optuna(printed_by_two_ranks):

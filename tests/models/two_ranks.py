@@ -46,7 +46,12 @@ class Shard:
 
 class Data(lightning.LightningDataModule):
     def get_dataset_info(self):
-        return {"heads_config": HEADS, "image_shape": (3, 16, 16)}
+        return {
+            "heads_config": HEADS,
+            "image_shape": (3, 16, 16),
+            "ordinal_heads": ("sum",),
+            "skewed_heads": ("left",),
+        }
 
     def train_dataloader(self):
         return Shard(self.trainer.global_rank, self.trainer.world_size)

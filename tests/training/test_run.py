@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mhray.errors import ConfigError, DivergedError, HeadMismatchError, StorageError
+from mhray.heads import Head
 from mhray.training.result import RunResult
 from mhray.training.run import (
     check_heads,
@@ -60,6 +61,46 @@ def test_a_metric_that_no_run_logs_is_refused(small_run):
     config = compose_run([*small_run, "select.metric=val/left_accuracy"])
     with pytest.raises(ConfigError, match=r"did you mean val/left_acc?"):
         check_heads(config, read_heads_of(config)[0])
+
+
+@pytest.mark.parametrize(
+    ("metric", "mode"), [("val/sum_mae", "min"), ("val/sum_balanced_acc", "max")]
+)
+def test_a_run_may_be_judged_by_what_its_heads_log_further(small_run, metric, mode):
+    config = compose_run([*small_run, f"select.metric={metric}", f"select.mode={mode}"])
+    check_heads(config, read_heads_of(config)[0])
+
+
+def test_a_metric_that_other_kinds_of_heads_log_is_refused(small_run):
+    config = compose_run([*small_run, "select.metric=val/left_mae", "select.mode=min"])
+    with pytest.raises(ConfigError) as error:
+        check_heads(config, read_heads_of(config)[0])
+    assert str(error.value) == (
+        "select.metric: no run logs val/left_mae to be judged by; did you mean val/left_acc? "
+        "(one of: val/acc_mean, val/left_acc, val/left_loss, val/right_acc, val/right_loss, "
+        "val/sum_acc, val/sum_loss, val/sum_mae, val/sum_balanced_acc, val/acc_best, "
+        "val/acc_spread, val/loss)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "mode", "message"),
+    [
+        ("val/sum_mae", "max", "val/sum_mae is better the lower it is; write select.mode=min"),
+        ("val/acc_mean", "min", "val/acc_mean is better the higher it is; write select.mode=max"),
+    ],
+)
+def test_a_mode_that_keeps_the_worst_epoch_is_refused(small_run, metric, mode, message):
+    config = compose_run([*small_run, f"select.metric={metric}", f"select.mode={mode}"])
+    with pytest.raises(ConfigError) as error:
+        check_heads(config, read_heads_of(config)[0])
+    assert str(error.value) == f"select.mode: {message}"
+
+
+def test_heads_that_would_log_one_name_are_refused(small_run):
+    heads = [Head("x", 4, is_skewed=True), Head("x_balanced", 4)]
+    with pytest.raises(ConfigError, match=r"data: the heads x and x_balanced would both log"):
+        check_heads(compose_run(small_run), heads)
 
 
 def test_a_mode_is_max_or_min(small_run):
@@ -139,6 +180,7 @@ def test_the_test_split_is_evaluated_from_a_checkpoint(small_run, tmp_path):
     result = run_in(tmp_path, small_run)
     metrics = evaluate_test(compose_run(small_run), tmp_path / "best.ckpt")
     assert set(metrics) >= {"test/left_acc", "test/right_acc", "test/sum_acc", "test/acc_mean"}
+    assert set(metrics) >= {"test/sum_mae", "test/sum_balanced_acc"}
     assert not any(name.startswith("test/") for name in result.metrics)
 
 

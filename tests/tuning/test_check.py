@@ -7,11 +7,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
 from mhray.errors import ConfigError, DataNotFoundError
+from mhray.heads import Head
 from mhray.tuning.check import check_study
 from mhray.tuning.study_file import read_study
 
 STUDIES = Path(__file__).parents[1] / "broken_studies"
-HEADS = ["left", "right"]
+HEADS = (Head("left", 10), Head("right", 10))
+VELOCITY = Head("velocity", 8, scale="log", is_skewed=True)
 CONFIGS = {
     "train.yaml": "defaults: [_self_, {model: cnn}, {experiment: null}]\n"
     "trainer: {max_epochs: 10, devices: 1, fast: false}",
@@ -23,7 +25,7 @@ CONFIGS = {
 STUDY = """name: study
 base: {%s}
 search: {%s}
-objectives: [{maximize: %s}]
+objectives: [{%s: %s}]
 resources: {%s}
 scheduler: {asha: {grace_epochs: %s}}
 """
@@ -53,9 +55,17 @@ def check(configs, tmp_path, monkeypatch):
             except HydraException as error:
                 raise ConfigError(str(error).splitlines()[0]) from None
 
-    def run(base="", search=SEARCH, metric="val/acc_mean", resources="", grace=1, **others):
+    def run(
+        base="",
+        search=SEARCH,
+        metric="val/acc_mean",
+        resources="",
+        grace=1,
+        way="maximize",
+        **others,
+    ):
         path = Path("study.yaml")
-        path.write_text(STUDY % (base, search, metric, resources, grace), encoding="utf-8")
+        path.write_text(STUDY % (base, search, way, metric, resources, grace), encoding="utf-8")
         world = {"available_cpus": 2, "available_gpus": 1, "read_heads": lambda _: HEADS}
         return check_study(read_study(path), compose=compose_run, **(world | others))
 
@@ -95,6 +105,24 @@ def test_what_the_run_the_data_and_the_machine_refuse_is_named(check, mistake):
 )
 def test_what_fits_is_let_through(check, study):
     check(**study)
+
+
+@pytest.mark.parametrize(
+    ("way", "metric"),
+    [("minimize", "val/velocity_mae"), ("maximize", "val/velocity_balanced_acc")],
+)
+def test_what_ordinal_and_skewed_heads_log_may_be_an_objective(check, way, metric):
+    study = check(read_heads=lambda _: (*HEADS, VELOCITY), way=way, metric=metric)
+    assert study.search["model.loss_weights"].simplex == ("left", "right", "velocity")
+
+
+def test_what_only_other_kinds_of_heads_log_is_no_objective(check):
+    [problem] = problems(check, way="minimize", metric="val/left_mae")
+    assert problem == (
+        "study.yaml:4: objectives[0].minimize: no run logs val/left_mae; did you mean "
+        "val/left_acc? (one of: val/acc_mean, val/left_acc, val/left_loss, val/right_acc, "
+        "val/right_loss, val/acc_best, val/acc_spread, val/loss)"
+    )
 
 
 def test_problems_of_the_file_and_of_the_world_come_together(check):

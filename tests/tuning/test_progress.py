@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -6,6 +7,8 @@ from rich.console import Console
 from mhray.training.epochs import EpochRow, Selection
 from mhray.tuning.progress import Progress
 from mhray.tuning.record import TrialRecord
+
+SHOWN = {"left_acc": "left", "right_acc": "right", "acc_mean": "mean"}
 
 
 def a_row(epoch, value):
@@ -25,7 +28,7 @@ def out():
 
 def progress_on(out, past=(), **options):
     console = Console(file=out, width=200, soft_wrap=True, highlight=False, **options)
-    return Progress(console, Selection("val/acc_mean", "max"), 4, 2, list(past))
+    return Progress(console, Selection("val/acc_mean", "max"), SHOWN, 4, 2, list(past))
 
 
 def test_a_log_gets_one_line_per_event(out):
@@ -71,3 +74,17 @@ def test_a_terminal_gets_a_table_of_running_trials(out):
     assert "starting" in shown
     assert "left 0.500  right 0.500  mean 0.500" in shown
     assert "trial 0 started" not in shown
+
+
+def test_an_error_that_trials_are_judged_by_is_shown_and_best_where_it_is_smallest(out):
+    console = Console(file=out, width=200, soft_wrap=True, highlight=False)
+    selection = Selection("val/right_mae", "min")
+    progress = Progress(console, selection, SHOWN | {"right_mae": "right_mae"}, 4, 2, [])
+    for number, error in enumerate((1.5, 0.75, 1.0)):
+        row = EpochRow(1, a_row(1, 0.25).metrics | {"val/right_mae": error}, error, 1.0, 0.0)
+        progress.epoch_ended(number, row)
+        progress.trial_ended(replace(a_record(number, "COMPLETE"), epochs=(row,)))
+    assert "best: trial 1 with val/right_mae 0.7500" in progress.summary()
+    assert out.getvalue().splitlines()[0] == (
+        "trial 0 epoch 1: left 0.250  right 0.250  mean 0.250  right_mae 1.500"
+    )

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -8,6 +9,7 @@ from mhray.tuning.record import TrialRecord
 from mhray.tuning.report import best_of, front_of, print_result
 
 SELECTION = Selection("val/acc_mean", "max")
+SHOWN = {"left_acc": "left", "right_acc": "right", "acc_mean": "mean"}
 
 
 def a_record(number, state, left, right, test=None):
@@ -18,10 +20,15 @@ def a_record(number, state, left, right, test=None):
     return TrialRecord(number, state, overrides, 12345, {}, (row,), "", "", 1, "", test or {})
 
 
-def printed(study, records):
+def printed(study, records, shown=SHOWN):
     out = io.StringIO()
-    print_result(Console(file=out, width=200, soft_wrap=True), study, records)
+    print_result(Console(file=out, width=200, soft_wrap=True), study, records, shown)
     return out.getvalue()
+
+
+def cells_of(text, word):
+    row = next(line for line in text.splitlines() if f" {word} " in line)
+    return [cell.strip() for cell in row.strip("│").split("│")]
 
 
 def test_only_a_complete_trial_can_be_the_best():
@@ -56,14 +63,18 @@ def test_the_result_shows_best_and_equal_weights_on_both_splits(a_study):
     assert text.splitlines()[-1] == (
         "python -m mhray.train experiment=cifar100mh_cnn 'model.net.name=a b' seed=12345"
     )
-    row = next(line for line in text.splitlines() if " left " in line)
-    assert [cell.strip() for cell in row.strip("│").split("│")] == [
-        "left",
-        "0.5000",
-        "0.2000",
-        "0.4100",
-        "-",
+    assert cells_of(text, "left") == ["left", "0.5000", "0.2000", "0.4100", "-"]
+
+
+def test_an_error_that_trials_are_judged_by_has_a_row_and_the_smallest_is_the_best(a_study):
+    records = [
+        replace(a_record(n, "COMPLETE", 0.5, 0.5), epochs=(EpochRow(1, metrics, 0.0, 1.0, 0.0),))
+        for n, metrics in enumerate(({"val/right_mae": 1.5}, {"val/right_mae": 0.75}))
     ]
+    study = a_study(select={"minimize": "val/right_mae"})
+    text = printed(study, records, {"right_mae": "right_mae"})
+    assert "best trial 1 beside trial 0" in text
+    assert cells_of(text, "right_mae") == ["right_mae", "0.7500", "1.5000", "-", "-"]
 
 
 def test_trial_0_is_called_what_it_is_when_no_weights_are_searched(a_study):

@@ -156,7 +156,15 @@ def test_the_weighted_loss_is_no_goal_while_the_weights_are_searched(path):
 
 
 @pytest.mark.usefixtures("in_tmp")
-@pytest.mark.parametrize("goal", ["minimize: val/left_loss", "maximize: val/left_acc"])
+@pytest.mark.parametrize(
+    "goal",
+    [
+        "minimize: val/left_loss",
+        "maximize: val/left_acc",
+        "minimize: val/left_mae",
+        "maximize: val/left_balanced_acc",
+    ],
+)
 def test_unweighted_metrics_may_be_goals_of_any_search(goal):
     search = "search: {model.loss_weights: {simplex: heads}}"
     load_study(written(search=search, select=f"select: {{{goal}}}"))
