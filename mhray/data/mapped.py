@@ -83,6 +83,11 @@ def keep_mapped(original: Original, batch: Batch) -> Batch | None:
     return None
 
 
+def copy_beside(path: Path) -> Path:
+    """Where the copy of a pickle lies if there is room beside it."""
+    return path.with_name(f".{path.name}.mapped")
+
+
 class _Line(BaseModel):
     """The last line of a copy: what stands before it, and of which file it is a copy."""
 
@@ -99,7 +104,7 @@ class _Line(BaseModel):
 
 
 def _places(path: Path) -> Iterator[Path]:
-    yield path.with_name(f".{path.name}.mapped")
+    yield copy_beside(path)
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
     yield user_cache_path("mhray") / f"{name}.mapped"
 

@@ -2,13 +2,15 @@
 
 A directory is built under another name beside its place and then renamed. Nobody sees half of it,
 and of two programs that build the same one, the first to finish wins and the other changes nothing.
+Raw records are written a few images at a time, so that images that are mapped from a file may be
+larger than the memory.
 """
 
 import json
 import os
 import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +20,11 @@ import numpy as np
 
 from mhray.data.batches import RAW_SUFFIX, TEST, TRAIN, open_split
 from mhray.data.header import HEADER_NAME, Header
+from mhray.data.partition import Partition, Rows
 from mhray.data.records import Bytes, Split
 from mhray.errors import DataFormatError, StorageError
+
+_BYTES_AT_A_TIME = 32 * 2**20  # of pixels
 
 
 def write_dataset(
@@ -40,30 +45,76 @@ def write_dataset(
         DataFormatError: the splits do not fit the header; nothing is left.
     """
     splits = {TRAIN: train} if test is None else {TRAIN: train, TEST: test}
-    counts = [len(split) for split in (train, test) if split is not None]
+    lengths = {name: len(split) for name, split in splits.items()}
+    with _checked_when_written(Path(directory), header, lengths) as (place, counted):
+        for name, split in splits.items():
+            if raw:
+                write_raw_batch(place / f"{name}{RAW_SUFFIX}", counted, split)
+            else:
+                _write_pickle(place / name, counted, split)
+
+
+def write_partition(
+    directory: Path | str, header: Header, split: Split, partition: Partition
+) -> None:
+    """Write one split as two batches of raw records: ``partition.val`` is the test batch.
+
+    Otherwise as :func:`write_dataset`.
+    """
+    parts = {TRAIN: partition.train, TEST: partition.val}
+    lengths = {name: len(rows) for name, rows in parts.items()}
+    with _checked_when_written(Path(directory), header, lengths) as (place, counted):
+        for name, rows in parts.items():
+            write_raw_batch(place / f"{name}{RAW_SUFFIX}", counted, split, rows)
+
+
+def write_raw_batch(path: Path, header: Header, split: Split, rows: Rows | None = None) -> None:
+    """Write a split, or some rows of it, as raw records; on the disk when this returns."""
+    chosen = np.arange(len(split)) if rows is None else rows
+    step = max(1, _BYTES_AT_A_TIME // header.image_bytes)
+    with path.open("wb") as file:
+        for start in range(0, len(chosen), step):
+            some = chosen[start : start + step]
+            piece = Split(split.images[some], split.ids, split.values[some])
+            file.write(np.concatenate([_records(piece), _flat(piece, header)], axis=1).data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def refuse_existing(directory: Path) -> None:
+    """Raise the error of :func:`write_dataset` early: before a download, say.
+
+    Raises:
+        StorageError: the directory exists.
+    """
+    if directory.exists():
+        raise StorageError(
+            f"{directory}: exists, and is never written over; write another directory, or remove it"
+        )
+
+
+@contextmanager
+def _checked_when_written(
+    directory: Path, header: Header, lengths: Mapping[str, int]
+) -> Iterator[tuple[Path, Header]]:
+    """A place that holds a header with these counts; its batches are read before it is renamed."""
     counted = replace(
         header,
-        n_samples=sum(counts),
-        train_samples=len(train),
-        test_samples=0 if test is None else len(test),
+        n_samples=sum(lengths.values()),
+        train_samples=lengths[TRAIN],
+        test_samples=lengths.get(TEST, 0),
     )
-    write = _write_raw if raw else _write_pickle
-    with _renamed_when_whole(Path(directory)) as place:
+    with _renamed_when_whole(directory) as place:
         text = json.dumps(counted.to_json(), indent=1, ensure_ascii=False)
         (place / HEADER_NAME).write_text(f"{text}\n", encoding="utf-8")
-        for name, split in splits.items():
-            write(place, name, split, counted)
-        for name in splits:
+        yield place, counted
+        for name in lengths:
             open_split(place, name)
 
 
 @contextmanager
 def _renamed_when_whole(directory: Path) -> Iterator[Path]:
-    refusal = StorageError(
-        f"{directory}: exists, and is never written over; write another directory, or remove it"
-    )
-    if directory.exists():
-        raise refusal
+    refuse_existing(directory)
     place = directory.with_name(f".{directory.name}.{uuid4().hex}")
     try:
         place.mkdir(parents=True)
@@ -72,8 +123,7 @@ def _renamed_when_whole(directory: Path) -> Iterator[Path]:
     except DataFormatError as error:
         raise DataFormatError(str(error).replace(str(place), str(directory))) from None
     except OSError as error:
-        if directory.exists():
-            raise refusal from None
+        refuse_existing(directory)
         raise StorageError(
             f"{directory}: cannot be written ({os.strerror(error.errno or 0)}); "
             "write a directory that you may write to"
@@ -82,7 +132,7 @@ def _renamed_when_whole(directory: Path) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _write_pickle(place: Path, name: str, split: Split, header: Header) -> None:
+def _write_pickle(path: Path, header: Header, split: Split) -> None:
     batch = {
         "data": _flat(split, header),
         "labels": _records(split),
@@ -90,13 +140,8 @@ def _write_pickle(place: Path, name: str, split: Split, header: Header) -> None:
         "width": header.width,
         "channels": header.channels,
     }
-    with (place / name).open("wb") as file:
+    with path.open("wb") as file:
         pickle.dump(batch, file, protocol=4)
-
-
-def _write_raw(place: Path, name: str, split: Split, header: Header) -> None:
-    rows = np.concatenate([_records(split), _flat(split, header)], axis=1)
-    (place / f"{name}{RAW_SUFFIX}").write_bytes(rows.tobytes())
 
 
 def _flat(split: Split, header: Header) -> Bytes:
