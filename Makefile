@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PORT ?= 5000
 DB ?= mlflow.db
+SECONDS ?= 60
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep ui test lint format bench wheel clean
+.PHONY: help install sweep ui test lint format bench fuzz wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -49,6 +50,13 @@ bench: $(INSTALLED) ## measure loader, step and sweep against the usual way (hal
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/sweep.py
+
+fuzz: $(INSTALLED) ## read damaged files: 100 000 at random, then by coverage (SECONDS=60 for each kind)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	$(BIN)/python fuzz/mutate.py
+	for kind in pickle raw header; do \
+	  $(BIN)/python fuzz/guided.py $$kind -max_total_time=$(SECONDS) || exit 1; \
+	done
 
 wheel: $(INSTALLED) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist .

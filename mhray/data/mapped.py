@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +36,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Original:
-    """A pickle as it was read."""
+    """A pickle as it was read.
+
+    Attributes:
+        sha256: of the content; it takes as long as parsing and copying do, and beside them.
+    """
 
     path: Path
     content: bytes
     mtime_ns: int
+    sha256: Future[str]
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -51,7 +56,11 @@ class Original:
         """
         with reading(path), path.open("rb") as file:
             mtime_ns = os.fstat(file.fileno()).st_mtime_ns
-            return cls(path, file.read(), mtime_ns)
+            content = file.read()
+        pool = ThreadPoolExecutor(1)
+        digest = pool.submit(_sha256, content)
+        pool.shutdown(wait=False)
+        return cls(path, content, mtime_ns, digest)
 
 
 def open_mapped(path: Path) -> Batch | None:
@@ -150,13 +159,10 @@ def _write(place: Path, original: Original, batch: Batch) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     draft = place.with_name(f"{place.name}.{uuid4().hex}")
     try:
-        with ThreadPoolExecutor(1) as pool, draft.open("xb") as file:
-            # The hash takes as long as the writing does, and neither holds up the other.
-            digest = pool.submit(hashlib.sha256, original.content)
+        with draft.open("xb") as file:
             for part in (batch.pixels, batch.values):
                 file.write(np.ascontiguousarray(part).data)
-            line = _line_of(original, batch, digest.result().hexdigest())
-            file.write(f"\n{line.model_dump_json()}".encode())
+            file.write(f"\n{_line_of(original, batch).model_dump_json()}".encode())
             file.flush()
             os.fsync(file.fileno())
         draft.replace(place)
@@ -164,7 +170,7 @@ def _write(place: Path, original: Original, batch: Batch) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _line_of(original: Original, batch: Batch, sha256: str) -> _Line:
+def _line_of(original: Original, batch: Batch) -> _Line:
     return _Line(
         samples=len(batch.pixels),
         image_bytes=batch.pixels.shape[1],
@@ -172,5 +178,9 @@ def _line_of(original: Original, batch: Batch, sha256: str) -> _Line:
         size={key: int(str(value)) for key, value in batch.size.items()},
         file_bytes=len(original.content),
         mtime_ns=original.mtime_ns,
-        sha256=sha256,
+        sha256=original.sha256.result(),
     )
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

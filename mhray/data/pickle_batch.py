@@ -11,6 +11,8 @@ from mhray.errors import DataFormatError
 LABEL_KEYS = ("labels", "cifar100mh_labels", "multihead_labels", "vimh_labels")
 SIZE_KEYS = ("height", "width", "channels")
 
+_MOST_KEYS, _LONGEST_KEY = 20, 40  # keys, and characters of each, in a message
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -70,4 +72,7 @@ def _text_keys(found: object, path: Path) -> Mapping[str, object]:
 
 
 def _listing(batch: Mapping[str, object]) -> str:
-    return f"the keys {', '.join(sorted(batch))}" if batch else "an empty dict"
+    # Any text may be a key, escape codes of a terminal included.
+    keys = [key[:_LONGEST_KEY].encode("unicode_escape").decode() for key in sorted(batch)]
+    more = ", ..." if len(keys) > _MOST_KEYS else ""
+    return f"the keys {', '.join(keys[:_MOST_KEYS])}{more}" if keys else "an empty dict"

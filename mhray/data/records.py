@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mhray.data.header import LARGEST_BYTE, Header
+from mhray.data.header import Header
+from mhray.data.header_rules import LARGEST_BYTE
 from mhray.data.safe_pickle import PickledArray
 from mhray.errors import DataFormatError
 
 Bytes = NDArray[np.uint8]
 
 # A list may name one row many times; past this, such a file would grow when it is spread out.
-_LARGEST_GROWTH, _ALWAYS_ALLOWED = 8, 64 * 2**20
+_LARGEST_GROWTH, _ALWAYS_ALLOWED = 2, 64 * 2**20
+_LONGEST_NUMBER = 64  # bits, shown digit by digit
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +121,21 @@ def check_range(values: Bytes, low: int, high: int, where: str) -> None:
         )
 
 
+def shown(found: object) -> str:
+    """A value of a file, short enough for a message; of a container, only what kind it is.
+
+    A container may hold itself many times over, and its text would fill the memory.
+
+    >>> shown(-1), shown("text"), shown([[1, 2]]), shown(10**5000)
+    ('-1', "'text'", 'a list', 'a number of 16610 bits')
+    """
+    if isinstance(found, int) and found.bit_length() > _LONGEST_NUMBER:
+        return f"a number of {found.bit_length()} bits"
+    if isinstance(found, int | float | str | bytes | None):
+        return f"{found!r:.40}"
+    return f"a {type(found).__name__}"
+
+
 def _unwrapped(found: object) -> object:
     return found.array if isinstance(found, PickledArray) else found
 
@@ -140,19 +157,34 @@ def _joined(rows: Sequence[object], path: Path, key: str) -> Bytes:
             f"{path}: sample {sample}: {key!r} holds {lengths[sample]} values; "
             f"expected {lengths[0]}, as in sample 0{_and_more(ragged)}"
         )
-    total = int(lengths.sum())
-    if total > max(_ALWAYS_ALLOWED, _LARGEST_GROWTH * path.stat().st_size):
-        raise DataFormatError(
-            f"{path}: {key!r} names the same rows again and again, {total} bytes in all, in a file "
-            f"of {path.stat().st_size}; write each sample once"
-        )
+    dtype = np.result_type(*{array.dtype for array in arrays}) if arrays else np.dtype(np.uint8)
+    total, different = int(lengths.sum()), len({id(row) for row in rows})
+    _check_growth(total * dtype.itemsize, len(rows) / different, path, key)
     if arrays:
-        return _as_bytes(np.stack([array.reshape(-1) for array in arrays]), path, key)
+        return _as_bytes(_stacked(arrays, dtype), path, key)
+    joined = bytearray()
     try:
-        joined = b"".join(map(bytes, plain))
+        for row in plain:
+            joined += bytes(row)
     except (TypeError, ValueError, OverflowError):
         raise _not_a_byte(plain, path, key) from None
     return np.frombuffer(joined, np.uint8).reshape(len(plain), -1)
+
+
+def _check_growth(size: int, repeats: float, path: Path, key: str) -> None:
+    if size > _ALWAYS_ALLOWED and repeats > _LARGEST_GROWTH:
+        raise DataFormatError(
+            f"{path}: {key!r} names the same rows again and again, {size} bytes in all, each of "
+            f"them {repeats:.0f} times; write each sample once"
+        )
+
+
+def _stacked(arrays: Sequence[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """As numpy.stack does it, without a view of each row: their views may outgrow the memory."""
+    stacked = np.empty((len(arrays), arrays[0].size), dtype)
+    for row, array in zip(stacked, arrays, strict=True):
+        row[:] = array.reshape(-1)
+    return stacked
 
 
 def _lengths(rows: Sequence[Sequence[object]]) -> NDArray[np.int_]:
@@ -168,7 +200,7 @@ def _as_bytes(array: NDArray[Any], path: Path, key: str) -> Bytes:
     if outside.any():
         sample = int(outside.any(axis=1).argmax())
         worst = array[sample][outside[sample]][0]
-        raise _outside(path, sample, key, worst)
+        raise _outside(path, sample, key, worst.item())
     return array.astype(np.uint8)
 
 
@@ -187,7 +219,7 @@ def _not_a_byte(rows: Sequence[Sequence[object]], path: Path, key: str) -> DataF
 
 def _outside(path: Path, sample: int, key: str, found: object) -> DataFormatError:
     return DataFormatError(
-        f"{path}: sample {sample}: found {found!s:.40} in {key!r}; "
+        f"{path}: sample {sample}: found {shown(found)} in {key!r}; "
         f"expected whole numbers, 0 to {LARGEST_BYTE}"
     )
 

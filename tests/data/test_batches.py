@@ -156,12 +156,23 @@ def test_an_empty_dict_is_refused(notes):
         open_split(notes, "train_batch")
 
 
+def test_the_keys_of_a_file_are_told_without_their_escape_codes_and_not_all_of_them(notes):
+    path = notes / "train_batch"
+    path.write_bytes(pickle.dumps({"\x1b[2J" + "k" * 99: 0} | {f"z{i:02}": 0 for i in range(30)}))
+    with pytest.raises(DataFormatError) as error:
+        open_split(notes, "train_batch")
+    keys = ", ".join(f"z{i:02}" for i in range(19))
+    assert str(error.value) == (
+        f"{path}: has no key 'data'; found the keys \\x1b[2J{'k' * 36}, {keys}, ..."
+    )
+
+
 def test_a_list_that_repeats_one_row_too_often_is_refused(notes, break_batch):
     path = break_batch(data=[BYTES] * 500_000)
     with pytest.raises(DataFormatError) as error:
         open_split(notes, "train_batch")
     assert str(error.value).startswith(
-        f"{path}: 'data' names the same rows again and again, 72000000 bytes in all, of which "
+        f"{path}: 'data' names the same rows again and again, 72000000 bytes in all, each of "
     )
 
 

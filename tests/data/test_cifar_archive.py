@@ -3,6 +3,7 @@ import pickle
 import random
 import struct
 import tarfile
+import urllib.request
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -264,6 +265,8 @@ def test_a_directory_that_exists_is_refused_before_the_download(tmp_path):
 
 
 def test_without_a_network_the_message_says_what_to_write(tmp_path, monkeypatch):
+    # urllib remembers the proxies of its first call.
+    monkeypatch.setattr(urllib.request, "_opener", None)
     for scheme in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(scheme, "http://127.0.0.1:9")
     with pytest.raises(StorageError) as error:
@@ -277,6 +280,7 @@ def test_without_a_network_the_message_says_what_to_write(tmp_path, monkeypatch)
 @pytest.fixture
 def served(tmp_path, monkeypatch):
     """The address of ``tmp_path``, served by HTTP."""
+    monkeypatch.setattr(urllib.request, "_opener", None)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -2,13 +2,21 @@ import builtins
 import copyreg
 import os
 import pickle
+import runpy
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mhray.data.safe_pickle import PickledArray, load_pickle
+from mhray.data.pickle_batch import parse_batch
+from mhray.data.safe_pickle import PickledArray, load_pickle, parse_pickle
 from mhray.errors import DataFormatError, UnsafePickleError
+
+BATCH = Path("train_batch")
+PICKLES = Path(__file__).parent / "pickles"
+BUILD = runpy.run_path(str(PICKLES / "build.py"))
+IMAGES, LABELS = BUILD["batch"]()
 
 
 class Calls:
@@ -61,10 +69,79 @@ def test_a_refusal_says_what_to_write(tmp_path):
     )
 
 
-def test_a_chain_of_calls_is_refused_at_its_first_name(tmp_path):
-    path = saved(tmp_path, Calls(builtins.map, os.system, ["true"]))
-    with pytest.raises(UnsafePickleError, match=r"asks for builtins\.map"):
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_chain_of_calls_is_refused_at_its_first_name(tmp_path, protocol):
+    inner = Calls(builtins.eval, "open('ran', 'w')")
+    path = saved(tmp_path, Calls(builtins.map, os.system, [Calls(builtins.list, inner)]), protocol)
+    with pytest.raises(UnsafePickleError, match=r"asks for (builtins|itertools)\.i?map"):
         load_pickle(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"cos\nsystem\n(S'true'\ntR.", "os.system"),
+        (b"(S'true'\nios\nsystem\n.", "os.system"),
+        (b"(inumpy\nndarray\n.", "the opcode INST"),
+        (b"(cos\nsystem\nU\x04trueo.", "os.system"),
+        (b"(cnumpy\nndarray\no.", "the opcode OBJ"),
+        (b"cnumpy\nndarray\n)\x81.", "the opcode NEWOBJ"),
+        (b"\x80\x04cnumpy\ndtype\n)}\x92.", "the opcode NEWOBJ_EX"),
+        (b"\x8c\x02os\x8c\x06system\x93.", "os.system"),
+        (b"\x8c\x05numpy\x8c\x0bndarray.dot\x93.", "numpy.ndarray.dot"),
+        (b"\x8c\x08builtins\x8c\x0bset.__doc__\x93.", "builtins.set.__doc__"),
+        (b"P7\n.", "the opcode PERSID"),
+        (b"K\x07Q.", "the opcode BINPERSID"),
+        (b"\x82\x01.", "the opcode EXT1"),
+        (b"\x83\x01\x00.", "the opcode EXT2"),
+        (b"\x84\x01\x00\x00\x00.", "the opcode EXT4"),
+        (b"\x80\x05\x97.", "the opcode NEXT_BUFFER"),
+        (b"\x80\x05N\x98.", "the opcode READONLY_BUFFER"),
+        (b"c__builtin__\neval\n.", "__builtin__.eval"),
+        (b"c__builtin__\ngetattr\n.", "__builtin__.getattr"),
+        (b"cbuiltins\ndict\n.", "builtins.dict"),
+        (b"c__main__\n__builtins__\n.", "__main__.__builtins__"),
+        (b"cnumpy\nload\n.", "numpy.load"),
+        (b"cnumpy\nmemmap\n.", "numpy.memmap"),
+        (b"cnumpy\nmatrix\n.", "numpy.matrix"),
+        (b"cnumpy.f2py.crackfortran\nmyeval\n.", "numpy.f2py.crackfortran.myeval"),
+        (b"cnumpy.testing._private.utils\nrunstring\n.", "numpy.testing._private.utils.runstring"),
+        (b"cnumpy.lib.npyio\nload\n.", "numpy.lib.npyio.load"),
+        (b"cnumpy.core._internal\n_reconstruct\n.", "numpy.core._internal._reconstruct"),
+        (b"cnumpy.ctypeslib\nload_library\n.", "numpy.ctypeslib.load_library"),
+        (b"cnumpy.core.multiarray\nfromfile\n.", "numpy.core.multiarray.fromfile"),
+        (b"cnumpy.core.memmap\nmemmap\n.", "numpy.core.memmap.memmap"),
+        (b"cx\x1b[2J\ny\xc3\xa9\n.", r"x\x1b[2J.y\xe9"),
+    ],
+)
+def test_a_hand_made_gadget_is_refused_by_name(content, name):
+    with pytest.raises(UnsafePickleError) as error:
+        parse_pickle(b"}U\x04data" + content, BATCH)
+    assert str(error.value).startswith(f"train_batch: asks for {name}, which plain arrays do not ")
+
+
+RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
+DTYPE = b"cnumpy\ndtype\n(U\x02%sK\x00K\x01tR"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (RECONSTRUCT + b"(cnumpy\ndtype\nK\x00\x85U\x01btR.", "an array should be a plain one"),
+        (RECONSTRUCT + b")R.", "_reconstruct() missing 1 required positional argument: 'subtype'"),
+        (b"N)R.", "a name and a tuple should be on the stack, to be called"),
+        (b"cnumpy\nndarray\nNR.", "a name and a tuple should be on the stack, to be called"),
+        (b"cnumpy\nndarray\n}b.", "a StandIn should be on the stack, not Named"),
+        (b"]}b.", "a StandIn should be on the stack, not list"),
+        (b"c_codecs\nencode\n(N}U\x0c__defaults__)stb.", "a StandIn should be on the stack, not "),
+        (DTYPE % b"O8" + b"}b.", "not enough values to unpack"),
+    ],
+)
+def test_what_a_name_stands_for_cannot_be_turned_against_us(content, problem):
+    with pytest.raises(DataFormatError) as error:
+        parse_pickle(content, BATCH)
+    assert f": {problem}" in str(error.value)
+    assert str(error.value).startswith("train_batch: is not a whole pickle of plain data (byte ")
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -75,6 +152,8 @@ def test_a_chain_of_calls_is_refused_at_its_first_name(tmp_path):
         np.asfortranarray(np.arange(6, dtype=np.int64).reshape(2, 3)),
         np.arange(6, dtype=">i4")[::2],
         np.zeros((0, 4), np.uint8),
+        np.arange(24, dtype=np.uint8).reshape(2, 3, 4).transpose(1, 0, 2),
+        np.array(7, np.uint8),
         np.array([1.5, 2.5]),
         np.array([True, False]),
     ],
@@ -98,14 +177,31 @@ def test_numpy_scalars_become_plain_numbers(tmp_path, protocol):
     assert type(found[0]) is int
 
 
-def test_a_pickle_of_python_2_and_numpy_1_is_read(tmp_path):
-    path = tmp_path / "batch"
-    path.write_bytes(
-        b"\x80\x02}q\x01U\x04dataq\x02cnumpy.core.multiarray\n_reconstruct\nq\x03cnumpy\nndarray\n"
-        b"q\x04K\x00\x85U\x01b\x87Rq\x05(K\x01K\x01K\x02\x86cnumpy\ndtype\nq\x06U\x02u1K\x00K\x01"
-        b"\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x02\x07\xfftbs."
-    )
-    np.testing.assert_array_equal(load_pickle(path)["data"].array, [[7, 255]])
+@pytest.mark.parametrize("path", sorted(PICKLES.glob("python*")), ids=lambda path: path.name)
+def test_what_other_pythons_and_numpys_wrote_is_read(path):
+    found = parse_batch(path.read_bytes(), path)
+    np.testing.assert_array_equal(found.pixels, IMAGES)
+    np.testing.assert_array_equal(found.values, LABELS[:, 2::2])
+    assert found.ids == (0, 1)
+
+
+def test_the_stored_pickles_are_of_every_writer_and_protocol():
+    writers = {path.name.rpartition("-")[0] for path in PICKLES.glob("python*")}
+    assert writers == {
+        *(
+            f"python2.7-numpy1.16-{module}-{n}"
+            for module in ("pickle", "cPickle")
+            for n in range(3)
+        ),
+        *(f"python3.11-numpy{numpy}-pickle-{n}" for numpy in ("1.26", "2.4") for n in range(6)),
+    }
+
+
+@pytest.mark.parametrize("content", BUILD["forms"]().values(), ids=BUILD["forms"]())
+@pytest.mark.parametrize("protocol", range(6))
+def test_what_this_numpy_writes_is_read(content, protocol):
+    found = parse_batch(pickle.dumps(content, protocol=protocol), BATCH)
+    np.testing.assert_array_equal(found.pixels, IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +211,7 @@ def test_arrays_of_anything_but_numbers_are_refused(tmp_path, array):
     path = saved(tmp_path, array)
     with pytest.raises(DataFormatError) as error:
         load_pickle(path)
-    assert str(error.value).startswith(f"{path}: is not a whole pickle (")
+    assert str(error.value).startswith(f"{path}: is not a whole pickle of plain data (byte ")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +222,7 @@ def test_a_file_that_is_no_pickle_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(DataFormatError) as error:
         load_pickle(path)
-    assert str(error.value).startswith(f"{path}: is not a whole pickle (")
+    assert str(error.value).startswith(f"{path}: is not a whole pickle of plain data (byte ")
     assert str(error.value).endswith("); write it with pickle.dump")
 
 
@@ -154,10 +250,6 @@ def test_a_forged_shape_is_refused(tmp_path):
     path.write_bytes(whole.replace(b"M,\x01", b"M\xff\xff", 1))
     with pytest.raises(DataFormatError, match="cannot reshape"):
         load_pickle(path)
-
-
-def test_a_pickle_cannot_change_how_the_next_one_is_read(tmp_path):
-    path = tmp_path / "batch"
-    path.write_bytes(b"c_codecs\nencode\n(N}U\x0c__defaults__)stb.")
-    load_pickle(path)
-    assert load_pickle(saved(tmp_path, [b"\xff"], protocol=0)) == [b"\xff"]
+    path.write_bytes(whole.replace(b"M,\x01\x85", b"J\xff\xff\xff\xff\x85", 1))
+    with pytest.raises(DataFormatError, match="a shape should be a tuple of whole numbers"):
+        load_pickle(path)

