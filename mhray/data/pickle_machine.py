@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from struct import Struct
-from typing import Any
+from typing import Any, TypeVar
 
 # The densest files that make sense, lists of one pixel and one label, build 16 times their size.
 GROWTH, ALWAYS_ALLOWED = 16, 2 * 2**20  # bytes built, for each byte of the file; bytes
@@ -24,6 +24,7 @@ _BYTES_OF_ITEM = 128  # of a dict or a set, in a table that has just grown
 _LONGEST_NAME = 200  # characters, in a message
 
 _NOTHING = object()
+_Bytes = TypeVar("_Bytes", bytes, memoryview)
 
 
 class StandIn(ABC):
@@ -65,11 +66,11 @@ class PickleMachine:
 
     def read(self, size: int) -> bytes:
         """The next bytes, as many as asked for."""
-        found = self.content[self.position : self.position + size]
-        if len(found) != size:
-            raise ValueError(f"{size} bytes should follow, but {len(found)} do")
-        self.position += size
-        return found
+        return self._passed(self.content[self.position : self.position + size], size)
+
+    def view(self, size: int) -> memoryview:
+        """The next bytes where they lie in the content, without a copy."""
+        return self._passed(memoryview(self.content)[self.position : self.position + size], size)
 
     def read_number(self, layout: Struct) -> Any:
         """The next bytes as one number."""
@@ -172,6 +173,12 @@ class PickleMachine:
         """Put items into the dict on top of the stack."""
         self.afford(_BYTES_OF_ITEM * len(keys))
         self.top(dict).update(zip(hashable(keys), values, strict=True))
+
+    def _passed(self, found: _Bytes, size: int) -> _Bytes:
+        if len(found) != size:
+            raise ValueError(f"{size} bytes should follow, but {len(found)} do")
+        self.position += size
+        return found
 
 
 def hashable(values: Iterable[Any]) -> list[Any]:

@@ -33,6 +33,7 @@ _LINES_OF_RUN = re.compile(rb"(?:I(?:0|[1-9]\d{0,2})\na){2,1000}+")
 # Bytes of what is built: with room for the first items, and for one more in a set.
 _LIST, _TUPLE, _TABLE, _MEMBER = 120, 64, 256, 128
 _HIGHEST_PROTOCOL = 5
+_LONG_BYTES = 2**20
 
 
 def run_pickle(machine: PickleMachine) -> object:
@@ -63,6 +64,17 @@ def _number(layout: str) -> _Step:
 def _sized(layout: str, decode: Callable[[bytes], object]) -> _Step:
     size = Struct(layout)
     return lambda machine: machine.push(decode(machine.read(machine.read_number(size))))
+
+
+def _bytes(layout: str) -> _Step:
+    """The bytes of an array are long, and need not be copied to become one."""
+    layout_of_size = Struct(layout)
+
+    def step(machine: PickleMachine) -> None:
+        size = machine.read_number(layout_of_size)
+        machine.push(machine.read(size) if size < _LONG_BYTES else machine.view(size))
+
+    return step
 
 
 def _line(decode: Callable[[bytes], object]) -> _Step:
@@ -234,10 +246,10 @@ _STEPS: Mapping[bytes, _Step] = {
     pickle.SHORT_BINUNICODE: _sized(_SHORT, utf8),
     pickle.BINUNICODE: _sized(_LONG, utf8),
     pickle.BINUNICODE8: _sized(_LONGER, utf8),
-    pickle.SHORT_BINBYTES: _sized(_SHORT, bytes),
-    pickle.BINBYTES: _sized(_LONG, bytes),
-    pickle.BINBYTES8: _sized(_LONGER, bytes),
-    pickle.BYTEARRAY8: _sized(_LONGER, bytes),
+    pickle.SHORT_BINBYTES: _bytes(_SHORT),
+    pickle.BINBYTES: _bytes(_LONG),
+    pickle.BINBYTES8: _bytes(_LONGER),
+    pickle.BYTEARRAY8: _bytes(_LONGER),
     pickle.EMPTY_LIST: _list,
     pickle.LIST: _collected_list,
     pickle.APPEND: _append,

@@ -142,7 +142,7 @@ def _unwrapped(found: object) -> object:
 
 def _joined(rows: Sequence[object], path: Path, key: str) -> Bytes:
     arrays = [row for row in rows if isinstance(row, np.ndarray)]
-    plain = [row for row in rows if isinstance(row, list | tuple | bytes)]
+    plain = [row for row in rows if isinstance(row, list | tuple | bytes | memoryview)]
     if len(arrays) + len(plain) != len(rows) or (arrays and plain):
         raise DataFormatError(
             f"{path}: {key!r} holds rows of several kinds "

@@ -105,25 +105,29 @@ def _reconstruct(subtype: object, *_: object) -> PickledArray:
 
 
 def _from_buffer(
-    raw: bytes, dtype: _PickledDtype, shape: Any, order: str, axes: Any = None
+    raw: bytes | memoryview, dtype: _PickledDtype, shape: Any, order: str, axes: Any = None
 ) -> PickledArray:
     array = _array_of(raw, dtype, shape, order)
     return PickledArray(array if axes is None else array.transpose(axes))
 
 
-def _scalar(dtype: _PickledDtype, raw: bytes | str) -> object:
+def _scalar(dtype: _PickledDtype, raw: bytes | memoryview | str) -> object:
     return _array_of(raw, dtype, ()).item()
 
 
-def _array_of(raw: bytes | str, dtype: _PickledDtype, shape: Any, order: str = "C") -> NDArray[Any]:
+def _array_of(
+    raw: bytes | memoryview | str, dtype: _PickledDtype, shape: Any, order: str = "C"
+) -> NDArray[Any]:
     if type(shape) is not tuple or not all(type(n) is int and n >= 0 for n in shape):
         raise TypeError("a shape should be a tuple of whole numbers")
     flat = np.frombuffer(_bytes_of(raw), dtype.dtype())
     return flat.reshape(shape, order="F" if order == "F" else "C")
 
 
-def _bytes_of(content: bytes | str = b"", *_: object) -> bytes:
+def _bytes_of(content: bytes | memoryview | str = b"", *_: object) -> bytes | memoryview:
     """The bytes given, never that number of zeros: a few bytes could ask for gigabytes."""
+    if isinstance(content, memoryview):
+        return content
     return content.encode("latin1") if isinstance(content, str) else b"".join([content])
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mhray.data.pickle_batch import parse_batch
+from mhray.data.records import matrix_of
 from mhray.data.safe_pickle import PickledArray, load_pickle, parse_pickle
 from mhray.errors import DataFormatError, UnsafePickleError
 
@@ -253,3 +254,17 @@ def test_a_forged_shape_is_refused(tmp_path):
     path.write_bytes(whole.replace(b"M,\x01\x85", b"J\xff\xff\xff\xff\x85", 1))
     with pytest.raises(DataFormatError, match="a shape should be a tuple of whole numbers"):
         load_pickle(path)
+
+
+def test_a_large_array_lies_where_the_file_was_read(tmp_path):
+    content = pickle.dumps({"data": np.zeros((2, 2**20), np.uint8)}, protocol=4)
+    array = parse_pickle(content, tmp_path)["data"].array
+    assert np.shares_memory(array, np.frombuffer(content, np.uint8))
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+def test_long_rows_may_be_bytes(tmp_path, kind):
+    row = kind(range(256)) * 2**13
+    found = parse_pickle(pickle.dumps([row, row[::-1]], protocol=5), tmp_path)
+    expected = [list(row), list(row[::-1])]
+    assert matrix_of(found, tmp_path, "data").tolist() == expected
