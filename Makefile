@@ -46,7 +46,8 @@ format: $(INSTALLED) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(INSTALLED) ## measure loader, step and sweep against the usual way (half an hour)
+bench: $(INSTALLED) ## measure opening, loader, step and sweep against the usual way (half an hour)
+	$(BIN)/python benchmarks/open.py
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/sweep.py

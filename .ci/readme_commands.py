@@ -1,4 +1,4 @@
-"""Runs every command of the README, in short form where it is long.
+"""Runs every command of the README and of the data format's page, in short form where it is long.
 
 Each line of a ``bash`` block must have an entry below, so a command that is added without one
 fails.
@@ -6,17 +6,22 @@ A blocking command is started, asked over HTTP, and stopped; one that needs a cl
 against Ray's own schema.
 """
 
+import io
 import os
+import pickle
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
@@ -24,13 +29,15 @@ SHORT = (
     "budget.trials=2 base.trainer.max_epochs=1 base.trainer.limit_train_batches=20 scheduler=null"
 )
 PORT = "5931"
+PAGES = ("README.md", "docs/data_format.md")
 
 
 def main() -> None:
     """Run all commands; the first that fails ends this with its output."""
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder)
-        for command in commands_of(ROOT / "README.md"):
+        commands = [line for page in PAGES for line in commands_of(ROOT / page)]
+        for command in dict.fromkeys(commands):
             started = time.monotonic()
             runner_of(command)(command, state)
             print(f"ok  {command}  ({time.monotonic() - started:.0f} s)", flush=True)
@@ -48,9 +55,7 @@ def runner_of(command: str) -> Callable[[str, Path], None]:
     for start, runner in RUNNERS.items():
         if command.startswith(start):
             return runner
-    sys.exit(
-        f"README.md: nothing here says how to try `{command}`; add it to .ci/readme_commands.py"
-    )
+    sys.exit(f"nothing here says how to try `{command}`; add it to .ci/readme_commands.py")
 
 
 def run(command: str, state: Path, extra: str = "") -> None:
@@ -90,9 +95,48 @@ def short_train(command: str, state: Path) -> None:
     run(command, state, f"trainer.limit_train_batches=20 hydra.run.dir={state}/run")
 
 
-def in_a_new_directory(command: str, state: Path) -> None:
-    """With DIR replaced by a directory that does not exist."""
-    run(command.replace("DIR", str(state / "built")), state, "--train 200 --test 40")
+def small_multimnist(command: str, state: Path) -> None:
+    """A small data set, which the commands below look at and rewrite."""
+    run(command.replace("DIR", str(state / "multimnist")), state, "--train 200 --test 40")
+
+
+def on_multimnist(command: str, state: Path) -> None:
+    """On the data set that was built before."""
+    run(
+        command.replace("DIR", str(state / "multimnist")).replace("sheet.png", f"{state}/s.png"),
+        state,
+    )
+
+
+def small_arrays(command: str, state: Path) -> None:
+    """On twenty images of two classes."""
+    write = (
+        "import numpy as np, pathlib, sys; place = pathlib.Path(sys.argv[1]);"
+        "np.save(place / 'x.npy', np.zeros((20, 8, 8, 3), np.uint8));"
+        "(place / 'y.csv').write_text('shape,age\\n' + 'round,1\\nflat,2\\n' * 10)"
+    )
+    run(f'python -c "{write}" {state}', state)
+    for name in ("x.npy", "y.csv"):
+        command = command.replace(name, str(state / name))
+    run(command.replace("DIR", str(state / "arrays")), state)
+
+
+def small_archive(command: str, state: Path) -> None:
+    """On an archive of ten images, laid out as that of CIFAR-100 is."""
+    names = {
+        b"fine_label_names": [f"fine {i}" for i in range(100)],
+        b"coarse_label_names": [f"coarse {i}" for i in range(20)],
+    }
+    pixels = np.zeros((10, 3072), np.uint8)
+    batch = {b"data": pixels, b"fine_labels": [7] * 10, b"coarse_labels": [3] * 10}
+    archive = state / "cifar-100-python.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        for name, member in (("train", batch), ("test", batch), ("meta", names)):
+            content = pickle.dumps(member, protocol=2)
+            info = tarfile.TarInfo(f"cifar-100-python/{name}")
+            info.size = len(content)
+            file.addfile(info, io.BytesIO(content))
+    run(command.replace("DIR", str(state / "cifar100")).replace("FILE", str(archive)), state)
 
 
 def started_and_stopped(command: str, state: Path) -> None:
@@ -141,7 +185,12 @@ RUNNERS = {
     "make ui": started_and_stopped,
     "python -m mhray.sweep": short_sweep,
     "python -m mhray.train": short_train,
-    "python -m mhray.data.prepare": in_a_new_directory,
+    "python -m mhray.data.prepare multimnist": small_multimnist,
+    "python -m mhray.data.prepare from-arrays": small_arrays,
+    "python -m mhray.data.prepare cifar100": small_archive,
+    "python -m mhray.data.prepare raw": on_multimnist,
+    "python -m mhray.data.inspect": on_multimnist,
+    "pytest tests/": already_run,
     "ray up": checked_by_rays_schema,
     "ray attach": checked_by_rays_schema,
     "ray down": checked_by_rays_schema,

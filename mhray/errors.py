@@ -93,6 +93,18 @@ def reading(path: Path) -> Iterator[None]:
         ) from None
 
 
+def printable(text: str, longest: int | None = None) -> str:
+    r"""A text out of a file, as a message may hold it: what a terminal would obey is escaped.
+
+    >>> print(printable("vélocité \x1b[2J"))
+    vélocité \x1b[2J
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text[:longest]
+    )
+
+
 def without_password(url: str) -> str:
     """A URL that may be shown and logged.
 

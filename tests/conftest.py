@@ -1,13 +1,19 @@
-"""What several tests need: a small data set, and commands run as a user runs them."""
+"""What several tests need: small data sets, and commands run as a user runs them."""
 
+import json
 import os
+import pickle
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mhray.data.prepare import main as prepare
+
+pytest.register_assert_rewrite("mhray.data.dataset_contract")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -18,6 +24,75 @@ def small_data(tmp_path_factory):
     directory = tmp_path_factory.mktemp("data") / "multimnist"
     prepare(["multimnist", str(directory), "--train", "600", "--test", "100"])
     return directory
+
+
+def pickled(pixels, records):
+    """A batch as most programs write it."""
+    return pickle.dumps({"data": pixels, "labels": records})
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A data set in the hands of another program, which knows NumPy, pickle and json alone.
+
+    Attributes:
+        directory: where it stands as two pickles of planar images.
+        images: of each batch, ``(samples, channels, height, width)``.
+        records: of each batch, ``(samples, 1 + 2 * heads)``.
+    """
+
+    directory: Path
+    header: dict
+    images: dict
+    records: dict
+
+    def write(self, directory, encode=pickled, suffix="", **header):
+        """Write it into another directory, in another form or under a changed header."""
+        directory.mkdir(parents=True)
+        fields = self.header | header
+        for name, images in self.images.items():
+            is_planar = fields.get("image_layout") != "HWC"
+            stored = images if is_planar else images.transpose(0, 2, 3, 1)
+            content = encode(stored.reshape(len(images), -1), self.records[name])
+            (directory / f"{name}{suffix}").write_bytes(content)
+        (directory / "cifar100mh_dataset_info.json").write_text(json.dumps(fields))
+        return directory
+
+
+EXAMPLE_HEADER = {
+    "format": "CIFAR-100-MH",
+    "version": "1.0",
+    "dataset_name": "example_dataset",
+    "n_samples": 250,
+    "train_samples": 200,
+    "test_samples": 50,
+    "image_size": "32x32x3",
+    "parameter_names": ["note_number", "note_velocity"],
+    "parameter_mappings": {
+        name: {
+            "min": 0,
+            "max": 127,
+            "description": f"MIDI {name.replace('_', ' ')}",
+            "scale": "linear",
+        }
+        for name in ("note_number", "note_velocity")
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def foreign(tmp_path_factory):
+    """200 training and 50 test images, 32x32x3, with the heads of the format's own example."""
+    draw = np.random.default_rng(0)
+    images, records = {}, {}
+    for name, size in (("train_batch", 200), ("test_batch", 50)):
+        images[name] = draw.integers(256, size=(size, 3, 32, 32), dtype=np.uint8)
+        # [N] [id] [value] [id] [value]: the notes of a piano, so that a range may start above 0.
+        records[name] = draw.integers((2, 0, 21, 1, 0), (3, 1, 109, 2, 128), (size, 5), np.uint8)
+    directory = tmp_path_factory.mktemp("foreign") / "data" / "cifar100mh"
+    made = Foreign(directory, EXAMPLE_HEADER, images, records)
+    made.write(directory)
+    return made
 
 
 @pytest.fixture

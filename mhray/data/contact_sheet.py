@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from mhray.data.dataset import MultiheadDatasetBase
-from mhray.data.overview import printable
 from mhray.data.records import Bytes
-from mhray.errors import ConfigError, StorageError
+from mhray.errors import ConfigError, StorageError, printable
 
 _COLUMNS, _ROWS = 8, 5
 _SMALL, _LARGE = 96, 256  # pixels: images are enlarged up to the one, and reduced to the other

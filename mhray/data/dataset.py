@@ -117,7 +117,8 @@ class MultiheadDatasetBase(Dataset[tuple[Any, Any]], ABC):
         stored = self.images[idx]
         if self.transform is None:
             return torch.from_numpy(stored.astype(np.float32)).div_(LARGEST_BYTE)
-        pixels = np.ascontiguousarray(stored.transpose(1, 2, 0))
+        # Always a copy: those of an interleaved file would be the file's own, which none may write.
+        pixels = np.array(stored.transpose(1, 2, 0), order="C")
         mode = _PIL_MODES.get(len(stored))
         if mode is None:
             return self.transform(pixels)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mhray.errors import did_you_mean
+from mhray.errors import did_you_mean, printable
 
 FORMAT, SISTER_FORMAT, VERSION = "CIFAR-100-MH", "VIMH", "1.0"
 COUNTS = ("n_samples", "train_samples", "test_samples")
@@ -78,7 +78,7 @@ def _problems_of_mappings(mappings: Any) -> Iterator[str]:
         yield f"parameter_mappings is {mappings!r}; write an object, name: {{min, max, ...}}"
         return
     for name, mapping in mappings.items():
-        where = f"parameter_mappings.{name}"
+        where = f"parameter_mappings.{printable(name)}"
         if not isinstance(mapping, dict):
             yield f'{where} is {mapping!r}; write an object with "min" and "max"'
             continue
@@ -95,10 +95,11 @@ def _problems_of_mappings(mappings: Any) -> Iterator[str]:
 def _problems_of_mapped_names(names: Any, mappings: Any) -> Iterator[str]:
     if not isinstance(names, list) or not isinstance(mappings, dict):
         return
-    known = [*map(str, names), "param_<id>"]
+    known = [*(printable(str(known)) for known in names), "param_<id>"]
     for name in mappings:
         if name not in names and not re.fullmatch(r"param_(0|[1-9]\d{0,2})", name):
-            yield f"parameter_mappings.{name}: unknown parameter; {did_you_mean(name, known)}"
+            where = f"parameter_mappings.{printable(name)}"
+            yield f"{where}: unknown parameter; {did_you_mean(name, known)}"
 
 
 def _problems_of_class_names(where: str, class_names: Any, expected: int) -> Iterator[str]:

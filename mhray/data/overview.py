@@ -11,6 +11,7 @@ from mhray.data.batches import RAW_SUFFIX
 from mhray.data.dataset import CIFAR100MHDataset
 from mhray.data.findings import Counts, class_counts
 from mhray.data.statistics import channel_statistics
+from mhray.errors import printable
 from mhray.heads import Head
 
 _BAR = 20  # characters
@@ -40,15 +41,6 @@ def bar_of(counts: Counts) -> str:
     parts = np.array_split(counts, min(_BAR, len(counts)))
     means = np.array([part.mean() for part in parts])
     return "".join(_LEVELS[level] for level in np.ceil(8 * means / means.max()).astype(int))
-
-
-def printable(text: str) -> str:
-    r"""The text without what could steer a terminal: names come from files of strangers.
-
-    >>> printable("a\x1b[2Jb")
-    'a�[2Jb'
-    """
-    return "".join(sign if sign.isprintable() else "�" for sign in text)
 
 
 def _rows(

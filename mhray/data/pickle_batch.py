@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mhray.data.records import Bytes, matrix_of, parse_records
 from mhray.data.safe_pickle import parse_pickle
-from mhray.errors import DataFormatError
+from mhray.errors import DataFormatError, printable
 
 LABEL_KEYS = ("labels", "cifar100mh_labels", "multihead_labels", "vimh_labels")
 SIZE_KEYS = ("height", "width", "channels")
@@ -72,7 +72,6 @@ def _text_keys(found: object, path: Path) -> Mapping[str, object]:
 
 
 def _listing(batch: Mapping[str, object]) -> str:
-    # Any text may be a key, escape codes of a terminal included.
-    keys = [key[:_LONGEST_KEY].encode("unicode_escape").decode() for key in sorted(batch)]
+    keys = [printable(key, _LONGEST_KEY) for key in sorted(batch)]
     more = ", ..." if len(keys) > _MOST_KEYS else ""
     return f"the keys {', '.join(keys[:_MOST_KEYS])}{more}" if keys else "an empty dict"

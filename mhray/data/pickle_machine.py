@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Any, TypeVar
 
+from mhray.errors import printable
+
 # The densest files that make sense, lists of one pixel and one label, build 16 times their size.
 GROWTH, ALWAYS_ALLOWED = 16, 2 * 2**20  # bytes built, for each byte of the file; bytes
 _DEEPEST = 1000  # marks that are open at once
@@ -152,8 +154,9 @@ class PickleMachine:
         try:
             return self._names[module_name, global_name]
         except KeyError:
-            name = f"{module_name}.{global_name}"[:_LONGEST_NAME]
-            raise UnknownNameError(name.encode("unicode_escape").decode()) from None
+            raise UnknownNameError(
+                printable(f"{module_name}.{global_name}", _LONGEST_NAME)
+            ) from None
 
     def call(self, function: object, arguments: object) -> None:
         """Lay on the stack what a function of ours makes of a pickle's values."""

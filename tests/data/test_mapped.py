@@ -120,8 +120,10 @@ def test_where_no_copy_can_be_kept_the_data_are_read_all_the_same(
     occupy(notes / ".train_batch.mapped")
     assert len(images_of(notes)) == 50
     assert caplog.messages == [
-        (f"{notes / 'train_batch'}: there is no room for a mapped copy beside it or in "
-        f"{tmp_path / 'file/mhray'}; every process that opens it will read it whole")
+        (
+            f"{notes / 'train_batch'}: there is no room for a mapped copy beside it or in "
+            f"{tmp_path / 'file/mhray'}; every process that opens it will read it whole"
+        )
     ]
 
 

@@ -70,7 +70,7 @@ def test_raw_records_channels_past_eight_and_equal_classes_are_told(tmp_path):
 
 def test_what_could_steer_a_terminal_is_not_shown(notes, break_header):
     break_header(dataset_name="a\x1b[2J\nb[bold]c")
-    assert shown(CIFAR100MHDataset(notes))[0] == "data set    a�[2J�b[bold]c, CIFAR-100-MH 1.0"
+    assert shown(CIFAR100MHDataset(notes))[0] == r"data set    a\x1b[2J\nb[bold]c, CIFAR-100-MH 1.0"
 
 
 @pytest.mark.parametrize(

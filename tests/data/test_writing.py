@@ -1,55 +1,13 @@
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import Path
 from threading import Barrier
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mhray.data.batches import open_split
-from mhray.data.header import Header, Parameter
 from mhray.data.records import Split
 from mhray.data.writing import write_dataset
 from mhray.errors import DataFormatError, StorageError
-
-sides = st.integers(1, 64)
-
-
-@st.composite
-def data_sets(draw):
-    """A header and a split of any size, ids and ranges."""
-    height, width, channels = draw(sides), draw(sides), draw(st.integers(1, 4))
-    ids = sorted(draw(st.sets(st.integers(0, 255), min_size=1, max_size=255)))
-    lows = [draw(st.integers(0, 255)) for _ in ids]
-    samples = draw(st.integers(1, 4))
-    source = np.random.default_rng(draw(st.integers(0, 2**32)))
-    values = np.array([source.integers(lows, 256) for _ in range(samples)], np.uint8)
-    header = Header(
-        *("any", height, width, channels, ()),
-        tuple(Parameter(f"param_{i}", low, 255) for i, low in zip(ids, lows, strict=True)),
-        layout=draw(st.sampled_from(["CHW", "HWC"])),
-    )
-    images = source.integers(256, size=(samples, channels, height, width), dtype=np.uint8)
-    return header, Split(images, tuple(ids), values)
-
-
-@settings(max_examples=40, deadline=None)
-@given(data_sets(), st.booleans())
-def test_what_is_written_is_read(data_set, raw):
-    header, split = data_set
-    with tempfile.TemporaryDirectory() as place:
-        write_dataset(Path(place) / "d", header, split, raw=raw)
-        found_header, heads, found = open_split(Path(place) / "d", "train_batch")
-        assert found.ids == split.ids
-        assert found_header == replace(
-            header, n_samples=len(split), train_samples=len(split), test_samples=0
-        )
-        assert [256 - head.smallest_value for head in heads] == [h.num_classes for h in heads]
-        np.testing.assert_array_equal(found.images, split.images)
-        np.testing.assert_array_equal(found.values, split.values)
 
 
 def test_a_directory_that_exists_is_never_written_over(notes):
