@@ -1,8 +1,10 @@
 """Every YAML of ``configs/`` composes, every study draws, and each says what it is for."""
 
+from functools import partial
+
 import optuna
 import pytest
-import yaml
+from hydra.utils import instantiate
 
 from mhray.training.project import shipped_directory
 from mhray.training.run import compose_run, read_heads_of
@@ -10,15 +12,19 @@ from mhray.tuning.check import check_study
 from mhray.tuning.search import samples_of
 from mhray.tuning.space import draw, format_override, parse_space
 from mhray.tuning.study_file import read_study
+from mhray.tuning.yaml_lines import Place, read_yaml
 
 CONFIGS = shipped_directory() / "configs"
+SWEEPS = shipped_directory() / "sweeps"
 GROUPS = ("data", "experiment", "model", "paths", "trainer")
 OPTIONS = [
     (path.parent.name, path) for group in GROUPS for path in sorted(CONFIGS.glob(f"{group}/*"))
 ]
 STUDIES = sorted(CONFIGS.glob("sweep_*.yaml"))
-SPACES = sorted((shipped_directory() / "sweeps" / "model").glob("*.yaml"))
-FILES = [*sorted(CONFIGS.rglob("*.yaml")), *SPACES]
+SPACES = sorted((SWEEPS / "model").glob("*.yaml"))
+SIZED = sorted(CONFIGS.glob("experiment/cifar100mh_*_*k.yaml"))
+FILES = [*sorted(CONFIGS.rglob("*.yaml")), *sorted(SWEEPS.rglob("*.yaml"))]
+HEADS = {"fine": 100, "coarse": 20}
 
 
 def ids(value):
@@ -49,15 +55,46 @@ def test_every_study_is_sound_and_three_of_its_trials_compose(path):
         assert compose_run(overrides)
 
 
+def parameters_of(overrides):
+    """How many parameters the network of a run has, on 32x32x3 images with heads of 100 and 20."""
+    net = instantiate(compose_run(overrides).model.net)
+    net.configure((3, 32, 32), HEADS)
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def drawn(path, trials):
+    """The overrides of random draws from a space."""
+    space = parse_space(read_yaml(path.read_text(), partial(Place, path.name)).value)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(trials):
+        yield [format_override(*item) for item in draw(space, study.ask()).items()]
+
+
+@pytest.mark.parametrize("budget", [64_000, 210_000])
 @pytest.mark.parametrize("path", SPACES, ids=ids)
-def test_every_space_of_a_model_draws_and_composes(path):
-    space = parse_space(yaml.safe_load(path.read_text()))
-    drawn = draw(space, optuna.create_study().ask())
-    assert compose_run([f"model={path.stem}", *(format_override(*item) for item in drawn.items())])
+def test_every_draw_from_a_space_of_a_model_has_as_many_parameters_as_the_budget(path, budget):
+    base = [f"model=cifar100mh_{path.stem}", f"model.net.parameter_budget={budget}"]
+    for overrides in drawn(path, trials=2):
+        assert parameters_of([*base, *overrides]) == pytest.approx(budget, rel=0.1)
 
 
-def test_every_model_has_a_space_of_its_name():
-    assert [path.name for path in SPACES] == [path.name for path in sorted(CONFIGS.glob("model/*"))]
+def test_the_space_of_the_optimizer_draws_and_composes():
+    for overrides in drawn(SWEEPS / "optimizer.yaml", trials=3):
+        assert compose_run(overrides)
+
+
+@pytest.mark.parametrize("path", SIZED, ids=ids)
+def test_a_name_with_a_size_is_true_within_a_tenth(path):
+    size = int(path.stem.rsplit("_")[-1].removesuffix("k")) * 1000
+    assert parameters_of([f"experiment={path.stem}"]) == pytest.approx(size, rel=0.1)
+
+
+def test_every_model_has_an_experiment_of_its_name_and_a_space_of_its_family():
+    models = {path.stem for path in CONFIGS.glob("model/*")}
+    families = {name.split("_")[1] for name in models}
+    assert {path.stem for path in CONFIGS.glob("experiment/*")} == models
+    assert {path.stem for path in SPACES} == families
+    assert {f"cifar100mh_{family}" for family in families} < models
 
 
 @pytest.mark.parametrize("path", FILES, ids=ids)

@@ -9,12 +9,12 @@ is cheaper on the pooled map), and channels_last only changes how numbers lie in
 from collections.abc import Mapping
 from functools import partial
 
-import torch
-from torch import Tensor, nn
-from typing_extensions import override
+from torch import nn
 
-from mhray.errors import ConfigError
-from mhray.models.classifiers import ImageShape, MultiheadNetwork
+from mhray.models.budget import scaled
+from mhray.models.classifiers import Backbone, ImageShape, MultiheadNetwork
+from mhray.models.layers import ChannelsLast
+from mhray.models.refusals import probability, refuse_arguments, refuse_small_images, whole
 
 SMALLEST_SIDE = 8  # pixels: what three halvings make one of
 
@@ -35,7 +35,14 @@ class SimpleCNN(MultiheadNetwork):
         input_size: int | None = None,
         dropout: float = 0.25,
         heads_config: Mapping[str, int] | None = None,
+        parameter_budget: int | None = None,
     ) -> None:
+        refuse_arguments(
+            conv1_channels=whole(conv1_channels),
+            conv2_channels=whole(conv2_channels),
+            fc_hidden=whole(fc_hidden),
+            dropout=probability(dropout),
+        )
         super().__init__(
             partial(
                 _build_backbone,
@@ -44,39 +51,38 @@ class SimpleCNN(MultiheadNetwork):
                 fc_hidden=fc_hidden,
                 dropout=dropout,
             ),
-            num_features=fc_hidden,
             input_channels=input_channels,
             input_size=input_size,
             heads_config=heads_config,
+            parameter_budget=parameter_budget,
         )
 
 
 def _build_backbone(
     image_shape: ImageShape,
+    width_scale: float,
     conv1_channels: int,
     conv2_channels: int,
     fc_hidden: int,
     dropout: float,
-) -> nn.Module:
+) -> Backbone:
+    refuse_small_images("SimpleCNN", image_shape, SMALLEST_SIDE)
     channels, height, width = image_shape
-    if min(height, width) < SMALLEST_SIDE:
-        raise ConfigError(
-            f"model.net: SimpleCNN halves each side three times, and the images are "
-            f"{height}x{width} pixels; write a data.data_dir whose images are "
-            f"{SMALLEST_SIDE}x{SMALLEST_SIDE} or larger, or another model.net"
-        )
+    widths = conv1_channels, conv2_channels, fc_hidden
+    conv1, conv2, hidden = (scaled(each, width_scale) for each in widths)
     # Two max-pools and the average halve each side, rounding down.
-    flat_size = conv2_channels * (height // 8) * (width // 8)
-    return nn.Sequential(
-        _ChannelsLast(),
-        *_conv_block(channels, conv1_channels),
-        *_conv_block(conv1_channels, conv2_channels),
+    flat_size = conv2 * (height // 8) * (width // 8)
+    layers = nn.Sequential(
+        ChannelsLast(),
+        *_conv_block(channels, conv1),
+        *_conv_block(conv1, conv2),
         nn.AvgPool2d(2),
         nn.Flatten(),
-        nn.Linear(flat_size, fc_hidden),
+        nn.Linear(flat_size, hidden),
         nn.ReLU(inplace=True),
         nn.Dropout(dropout),
     )
+    return layers, hidden
 
 
 def _conv_block(in_channels: int, out_channels: int) -> list[nn.Module]:
@@ -86,11 +92,3 @@ def _conv_block(in_channels: int, out_channels: int) -> list[nn.Module]:
         nn.MaxPool2d(2),
         nn.ReLU(inplace=True),
     ]
-
-
-class _ChannelsLast(nn.Module):
-    """Lays images out as the convolutions read them; their values and shape stay."""
-
-    @override
-    def forward(self, images: Tensor) -> Tensor:
-        return images.contiguous(memory_format=torch.channels_last)

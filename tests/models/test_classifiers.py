@@ -120,3 +120,28 @@ def test_a_network_that_is_not_built_says_what_to_give():
 def test_heads_keep_the_order_in_which_they_were_given():
     net = SimpleCNN(heads_config={"sum": 7, "left": 4})
     assert list(net.configure((3, 16, 16), HEADS)) == ["sum", "left"]
+
+
+def test_the_width_is_solved_for_the_images_and_heads_that_the_data_have():
+    small, large = SimpleCNN(parameter_budget=64_000), SimpleCNN(parameter_budget=64_000)
+    small.configure((1, 16, 16), HEADS)
+    large.configure((3, 64, 64), {"fine": 100, "coarse": 20})
+    assert small.width_scale > 1.5
+    assert large.width_scale < 0.7
+    for net in (small, large):
+        assert len(parameters_of(net)) == pytest.approx(64_000, rel=0.1)
+
+
+def test_without_a_budget_widths_are_as_given():
+    net = SimpleCNN(3, input_size=16, heads_config=HEADS)
+    assert net.width_scale == 1.0
+    assert net.heads["sum"].in_features == 96
+
+
+@pytest.mark.parametrize("budget", [0, 64e3, "64k"])
+def test_a_budget_that_is_no_number_of_parameters_is_refused(budget):
+    with pytest.raises(ConfigError) as error:
+        SimpleCNN(parameter_budget=budget)
+    assert str(error.value) == (
+        f"model.net.parameter_budget: should be a whole number of at least 1, found {budget!r}"
+    )

@@ -1,0 +1,91 @@
+import pytest
+import torch
+
+from mhray.errors import ConfigError
+from mhray.models.network_contract import MultiheadNetworkContract
+from mhray.models.vit import VisionTransformer
+
+HEADS = {"left": 4, "sum": 7}
+
+
+class TestVisionTransformer(MultiheadNetworkContract):
+    refused = frozenset({(2, 17, 19)})
+
+    def make(self, **arguments):
+        return VisionTransformer(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("shape", "patch_size", "patches"),
+    [((1, 16, 16), 8, 4), ((3, 24, 48), 8, 18), ((3, 32, 32), 4, 64), ((2, 8, 16), 8, 2)],
+)
+def test_images_become_patches_which_all_have_a_place(shape, patch_size, patches):
+    net = VisionTransformer(patch_size=patch_size)
+    net.configure(shape, HEADS)
+    embedded = net.backbone[:3](torch.randn(5, *shape))
+    assert embedded.shape == (5, patches, 32)
+    assert net.backbone[3].pos_embedding.shape == (1, patches, 32)
+
+
+def test_where_a_patch_stands_matters():
+    net = VisionTransformer(3, input_size=32, heads_config=HEADS).eval()
+    images = torch.randn(2, 3, 32, 32)
+    moved = images.roll(8, dims=3)
+    assert not torch.allclose(net(images)["sum"], net(moved)["sum"])
+    net.backbone[3].pos_embedding.data.zero_()
+    torch.testing.assert_close(net(images)["sum"], net(moved)["sum"])
+
+
+def test_the_embedding_keeps_the_variance_of_the_pixels():
+    net = VisionTransformer(3, input_size=32, heads_config=HEADS, dim=128)
+    embedded = net.backbone[0](torch.randn(64, 3, 32, 32))
+    assert embedded.std().item() == pytest.approx(1.0, rel=0.05)
+
+
+@pytest.mark.parametrize("attention_heads", [1, 2, 3])
+def test_a_budget_is_met_in_steps_of_the_attention_heads(attention_heads):
+    net = VisionTransformer(dim=36, attention_heads=attention_heads, parameter_budget=64_000)
+    net.configure((3, 32, 32), HEADS)
+    hidden = net.backbone[0].out_channels
+    assert hidden == round(36 * net.width_scale / attention_heads) * attention_heads
+
+
+@pytest.mark.parametrize(
+    ("shape", "patch_size", "fitting"),
+    [
+        ((3, 32, 32), 5, "1 or 2 or 4 or 8 or 16"),
+        ((3, 32, 32), 32, "1 or 2 or 4 or 8 or 16"),
+        ((3, 16, 24), 16, "1 or 2 or 4 or 8"),
+        ((2, 17, 19), 8, "1"),
+        ((3, 4, 8), 16, "1 or 2 or 4"),
+    ],
+)
+def test_a_patch_that_does_not_divide_the_images_is_refused(shape, patch_size, fitting):
+    with pytest.raises(ConfigError) as error:
+        VisionTransformer(patch_size=patch_size).configure(shape, HEADS)
+    assert str(error.value) == (
+        f"model.net.patch_size: {patch_size}, but the images are {shape[1]}x{shape[2]} pixels, "
+        f"which it does not divide into two patches or more; write {fitting}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"dim": 30},
+            "model.net.dim: should be a multiple of attention_heads, which is 4, found 30",
+        ),
+        (
+            {"attention_heads": 0, "dropout": -0.1},
+            (
+                "model.net.attention_heads: should be a whole number of at least 1, found 0\n"
+                "model.net.dropout: should be a number of at least 0 and below 1, found -0.1"
+            ),
+        ),
+    ],
+)
+def test_wrong_arguments_are_told(arguments, message):
+    with pytest.raises(ConfigError) as error:
+        VisionTransformer(**arguments)
+    assert str(error.value) == message
