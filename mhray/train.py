@@ -20,7 +20,9 @@ from omegaconf.errors import OmegaConfBaseException
 from mhray.errors import MhrayError
 from mhray.training.chatter import chatter_to
 from mhray.training.epochs import EpochRow
+from mhray.training.loggers import open_loggers
 from mhray.training.project import config_directory
+from mhray.training.result import RunResult
 from mhray.training.run import (
     as_hydra_override,
     as_typed,
@@ -60,26 +62,39 @@ def _composed_run(config: DictConfig) -> None:
 
 
 def _run(config: DictConfig, directory: Path, overrides: list[str], out: TextIO) -> None:
-    def print_row(row: EpochRow) -> None:
-        shown = _shown(row.metrics, ("acc", config.select.metric))
-        print(f"epoch {row.epoch}: {shown} ({row.seconds:.1f} s)", file=out)
+    with open_loggers(config, directory) as loggers:
 
-    result = run(config, directory, report=print_row, overrides=overrides)
-    print(f"best epoch {result.epoch}: {_shown(result.metrics)}", file=out)
-    if config.test:
-        tested = evaluate_test(config, Path(result.checkpoint))
-        replace(result, metrics=result.metrics | tested).write(directory)
-        print(f"test: {_shown(tested)}", file=out)
+        def tell(row: EpochRow) -> None:
+            shown = _shown(row.metrics, ("acc", config.select.metric))
+            print(f"epoch {row.epoch}: {shown} ({row.seconds:.1f} s)", file=out)
+            loggers.log(row.logged, row.epoch)
+
+        result = run(config, directory, report=tell, overrides=overrides)
+        print(f"best epoch {result.epoch}: {_shown(result.metrics)}", file=out)
+        if config.test:
+            tested = evaluate_test(config, Path(result.checkpoint))
+            replace(result, metrics=result.metrics | tested).write(directory)
+            print(f"test: {_shown(tested)}", file=out)
+            loggers.log(tested, result.epoch)
+    print(f"cost: {_cost(result)}", file=out)
     print(f"result: {directory / 'result.json'}\ncheckpoint: {result.checkpoint}", file=out)
 
 
 def _shown(metrics: dict[str, float], endings: tuple[str, ...] = ("",)) -> str:
-    """The metrics with one of these endings, training ones left out, on one line."""
+    """The metrics with one of these endings that are of validation or test, on one line."""
     return "  ".join(
         f"{name} {value:.4f}"
         for name, value in sorted(metrics.items())
-        if name.endswith(endings) and not name.startswith("train/")
+        if name.endswith(endings) and not name.startswith(("train/", "model/"))
     )
+
+
+def _cost(result: RunResult) -> str:
+    parameters, mflop = (
+        result.metrics[f"model/{name}"] for name in ("parameters", "mflop_per_image")
+    )
+    pace = result.images_per_second
+    return f"{parameters:.0f} parameters, {mflop:.2f} MFLOP per image, {pace:.0f} images/s"
 
 
 def _fail(message: str) -> None:

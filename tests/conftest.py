@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from mhray.data.prepare import main as prepare
+from mhray.train import main as train
 
-pytest.register_assert_rewrite("mhray.data.dataset_contract")
+pytest.register_assert_rewrite("mhray.data.dataset_contract", "mhray.models.network_contract")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -108,6 +109,23 @@ def command(tmp_path):
             text=True,
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture
+def typed(tmp_path, monkeypatch, capfd):
+    """The command in this process: gives its exit code, its output and its errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["mhray.train", *map(str, arguments)])
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+        try:
+            code = train() or 0
+        except SystemExit as end:
+            code = end.code
+        return code, *capfd.readouterr()
 
     return run
 

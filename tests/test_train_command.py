@@ -1,10 +1,10 @@
 """``python -m mhray.train`` as Hydra users type it."""
 
 import json
+import re
 
 import pytest
 
-from mhray.train import main
 from mhray.training.run import build_trainer, compose_run, load_model
 
 
@@ -14,6 +14,7 @@ def test_a_run_prints_its_epochs_and_where_its_result_is(command, small_run, tmp
     lines = done.stdout.splitlines()
     assert [line.split(":")[0] for line in lines[:2]] == ["epoch 1", "epoch 2"]
     assert lines[2].startswith("best epoch ")
+    assert re.match(r"cost: \d+ parameters, \d+\.\d\d MFLOP per image, \d+ images/s$", lines[3])
     result = json.loads((tmp_path / "here" / "result.json").read_text())
     assert "model.loss_weights.left=2.0" in result["overrides"]
     assert (tmp_path / "here" / "best.ckpt").is_file()
@@ -67,28 +68,12 @@ def test_one_batch_of_each_split_shows_that_all_parts_fit(command, small_run):
     assert done.stdout.startswith("epoch 1:")
 
 
-@pytest.fixture
-def typed(tmp_path, monkeypatch, capfd):
-    """The command in this process: gives its exit code, its output and its errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["mhray.train", *map(str, arguments)])
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-        try:
-            code = main() or 0
-        except SystemExit as end:
-            code = end.code
-        return code, *capfd.readouterr()
-
-    return run
-
-
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
         ("model.loss_weights.lft=2.0", "did you mean left? (heads: left, right, sum)"),
-        ("model.optimizer.lrr=1", "model.optimizer.lrr"),
+        ("model.optimizer.lrr=1", "model.optimizer.lrr: unknown key; did you mean lr?"),
+        ("logger=cvs", "Available options in 'logger'"),
         ("trainer.max_epochs=[", "trainer.max_epochs=[: "),
         ("data.data_dir=nowhere data.source=null", "nowhere"),
         ("hydra.run.dir=/dev/null/run", "/dev/null/run"),

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from mhray.errors import ConfigError
 
+SMALLEST_LOSS = 1e-12  # what a loss counts as at least, where one is divided by another
+
 
 @dataclass(frozen=True)
 class EpochMetrics:
@@ -46,14 +48,27 @@ class EpochMetrics:
         """The accuracy of the best head minus that of the worst, in [0, 1]."""
         return max(self.head_accs.values()) - min(self.head_accs.values())
 
+    @property
+    def loss_ratio(self) -> float | None:
+        """The first head's unweighted loss over the second's; None unless there are two heads.
+
+        Finite whenever the losses are, and 1 if both are 0.
+        """
+        match [max(loss, SMALLEST_LOSS) for loss in self.head_losses.values()]:
+            case [first, second]:
+                return first / second
+        return None
+
     def named(self, split: str) -> dict[str, float]:
         """By the names under which they are logged.
 
         >>> metrics = EpochMetrics(1.5, {"left": 0.5, "sum": 1.0}, {"left": 0.75, "sum": 0.25})
         >>> metrics.named("val")  # doctest: +NORMALIZE_WHITESPACE
         {'val/loss': 1.5, 'val/left_loss': 0.5, 'val/sum_loss': 1.0,
-         'val/left_acc': 0.75, 'val/sum_acc': 0.25, 'val/acc_mean': 0.5, 'val/acc_spread': 0.5}
+         'val/left_acc': 0.75, 'val/sum_acc': 0.25, 'val/acc_mean': 0.5, 'val/acc_spread': 0.5,
+         'val/loss_ratio': 0.5}
         """
+        ratio = self.loss_ratio
         return {
             f"{split}/loss": self.loss,
             **{f"{split}/{head}_loss": loss for head, loss in self.head_losses.items()},
@@ -64,6 +79,7 @@ class EpochMetrics:
             },
             f"{split}/acc_mean": self.acc_mean,
             f"{split}/acc_spread": self.acc_spread,
+            **({f"{split}/loss_ratio": ratio} if ratio is not None else {}),
         }
 
 

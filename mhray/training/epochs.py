@@ -21,6 +21,7 @@ from typing_extensions import override
 
 from mhray.errors import ConfigError, did_you_mean
 from mhray.heads import Head
+from mhray.training.cost import MeasureCost
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,12 @@ class EpochRow:
 
     Attributes:
         epoch: counted from 1.
-        metrics: every logged metric, by name.
+        metrics: every logged metric, and the network's cost, by name.
         best: the best value of the selected metric so far.
         seconds: wall-clock time of the epoch, validation included.
         time: seconds since 1970 at which the epoch ended.
+        images_per_second: trained by all workers together, validation left out. No metric, since
+            equal runs have equal metrics.
     """
 
     epoch: int
@@ -40,6 +43,13 @@ class EpochRow:
     best: float
     seconds: float
     time: float
+    images_per_second: float = 0.0
+
+    @property
+    def logged(self) -> dict[str, float]:
+        """What loggers and MLflow are told: the metrics, and what the epoch took."""
+        pace = {"train/images_per_second": self.images_per_second}
+        return {**self.metrics, **pace, "epoch_seconds": self.seconds}
 
 
 @dataclass(frozen=True)
@@ -96,8 +106,10 @@ def validation_metrics(heads: Iterable[Head]) -> tuple[str, ...]:
     >>> validation_metrics([Head("velocity", 8, scale="log")])[:4]
     ('val/acc_mean', 'val/velocity_acc', 'val/velocity_loss', 'val/velocity_mae')
     """
-    per_head = [f"val/{head.name}_{kind}" for head in heads for kind in _kinds(head)]
-    return ("val/acc_mean", *per_head, "val/acc_best", "val/acc_spread", "val/loss")
+    known = list(heads)
+    per_head = [f"val/{head.name}_{kind}" for head in known for kind in _kinds(head)]
+    of_a_pair = ["val/loss_ratio"] if len(known) == 2 else []  # noqa: PLR2004
+    return ("val/acc_mean", *per_head, "val/acc_best", "val/acc_spread", "val/loss", *of_a_pair)
 
 
 def sensible_mode(metric: str) -> str | None:
@@ -148,12 +160,14 @@ class ReportEpoch(Checkpoint):
         directory: Path,
         selection: Selection,
         report: Callable[[EpochRow], None],
+        cost: MeasureCost,
         *,
         repeats_last: bool,
     ) -> None:
         self.directory = directory
         self.selection = selection
         self.report = report
+        self.cost = cost
         self.repeats_last = repeats_last
         self.best = BestEpoch(0, {})
         self.last: EpochRow | None = None
@@ -176,7 +190,8 @@ class ReportEpoch(Checkpoint):
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        metrics = logged | self.cost.network
         epoch = trainer.current_epoch + 1
         if self.selection.metric not in metrics:
             raise ConfigError(
@@ -187,7 +202,8 @@ class ReportEpoch(Checkpoint):
         if improved:
             self.best = BestEpoch(epoch, metrics)
         best = self.best.metrics[self.selection.metric]
-        self.last = EpochRow(epoch, metrics, best, time.monotonic() - self.started, time.time())
+        seconds, pace = time.monotonic() - self.started, self.cost.images_per_second
+        self.last = EpochRow(epoch, metrics, best, seconds, time.time(), pace)
         self._save(trainer, improved=improved)
         self._report(self.last)
 

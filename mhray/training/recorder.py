@@ -119,7 +119,7 @@ class StudyRecorder:
         run = self._of_trial(number)
         if row.epoch <= self._epochs.get(run.key, 0):
             return
-        metrics = _metrics({**row.metrics, "epoch_seconds": row.seconds})
+        metrics = _metrics(row.logged)
         self._add(run, time=_milliseconds(row.time), step=row.epoch, metrics=metrics)
 
     def trial_ended(

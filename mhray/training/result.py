@@ -10,13 +10,15 @@ class RunResult:
     """What a run leaves behind: all metrics of its best epoch, and how it came about.
 
     Attributes:
-        metrics: every logged metric of the best epoch, by name.
+        metrics: every logged metric of the best epoch, and the network's cost, by name.
         epoch: the best epoch, counted from 1.
         epochs: how many epochs were trained.
         checkpoint: the best epoch's checkpoint file.
         overrides: as typed after ``python -m mhray.train``.
         global_batch: images per step, over all workers.
         samples_per_rank: images of the train split that each worker sees in an epoch.
+        images_per_second: trained in the last epoch, by all workers together.
+        tags: the words of ``tags``.
     """
 
     metrics: dict[str, float]
@@ -28,6 +30,8 @@ class RunResult:
     workers: int
     global_batch: int
     samples_per_rank: tuple[int, ...]
+    images_per_second: float
+    tags: tuple[str, ...]
 
     def write(self, directory: Path) -> None:
         """Write ``result.json``, whole or not at all."""
@@ -39,6 +43,5 @@ class RunResult:
     def read(cls, directory: Path) -> "RunResult":
         """The result that :meth:`write` left in a directory."""
         fields = json.loads((directory / "result.json").read_text(encoding="utf-8"))
-        fields["overrides"] = tuple(fields["overrides"])
-        fields["samples_per_rank"] = tuple(fields["samples_per_rank"])
-        return cls(**fields)
+        lists = {name: tuple(fields[name]) for name in ("overrides", "samples_per_rank", "tags")}
+        return cls(**fields | lists)

@@ -7,8 +7,6 @@ overrides that :func:`compose_run` turns into a config. Nothing here knows Ray: 
 
 import logging
 import os
-import pickle
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,7 +18,7 @@ from hydra.errors import HydraException, InstantiationException, OverrideParseEx
 from hydra.utils import instantiate
 from lightning import Trainer, seed_everything
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from mhray.data.datamodule import CIFAR100MHDataModule
 from mhray.data.sources import describe_data
@@ -28,9 +26,12 @@ from mhray.errors import ConfigError, MhrayError, StorageError, no_such_head
 from mhray.heads import Head, heads_config
 from mhray.models.module import MultiheadLitModule
 from mhray.models.tally import refuse_shared_names
+from mhray.training.cost import MeasureCost
 from mhray.training.epochs import EpochRow, ReportEpoch, SeedEachEpoch, Selection
 from mhray.training.project import config_directory, project_directory
 from mhray.training.result import RunResult
+from mhray.training.resume import take_over
+from mhray.training.unknown_keys import unknown_arguments, unknown_key
 
 LOSS_WEIGHTS = "model.loss_weights."
 
@@ -84,7 +85,9 @@ def compose_run(overrides: Sequence[str], config_dir: Path | None = None) -> Dic
 
 
 def explain(error: Exception) -> str:
-    """Hydra's message with the advice for programmers left out."""
+    """Hydra's message with the advice for programmers left out; an unknown key in our words."""
+    if isinstance(error.__cause__, ConfigKeyError | ConfigAttributeError):
+        return unknown_key(error.__cause__)
     lines = [line for line in str(error).splitlines() if line.strip()]
     kept = [line for line in lines if "HYDRA_FULL_ERROR" not in line and "To append to" not in line]
     where = error.override if isinstance(error, OverrideParseException) else "the config"
@@ -154,11 +157,12 @@ def train(
         report(row)
 
     selection = Selection.of(config)
-    reporter = ReportEpoch(directory, selection, record, repeats_last=resume_from is not None)
-    trainer = build_trainer(config, [SeedEachEpoch(config.seed), reporter], executor)
+    cost = MeasureCost(config.data.batch_size)
+    reporter = ReportEpoch(directory, selection, record, cost, repeats_last=resume_from is not None)
+    trainer = build_trainer(config, [SeedEachEpoch(config.seed), cost, reporter], executor)
     start = resume_from or (Path(config.ckpt_path) if config.ckpt_path else None)
     if start is not None:
-        _take_over(start, reporter.best_path)
+        take_over(start, reporter.best_path)
     trainer.fit(module, datamodule=datamodule, ckpt_path=start, weights_only=True)
     reporter.report_at_least_once()
     if not reporter.has_reported:
@@ -196,7 +200,7 @@ def try_one_step(config: DictConfig, heads: Sequence[Head], shape: tuple[int, in
     Raises:
         ConfigError: the network, its optimiser or the Trainer cannot be built.
     """
-    module = _instantiate(config.model, "model")
+    module = build_part(config.model, "model")
     module.configure(shape, heads_config(heads))
     module.configure_optimizers()
     build_trainer(config, [], {"devices": 1, "logger": False})
@@ -207,7 +211,7 @@ def try_one_step(config: DictConfig, heads: Sequence[Head], shape: tuple[int, in
 
 def build(config: DictConfig) -> tuple[CIFAR100MHDataModule, MultiheadLitModule]:
     """The data module and the Lightning module that a config describes."""
-    return _instantiate(config.data, "data"), _instantiate(config.model, "model")
+    return build_part(config.data, "data"), build_part(config.model, "model")
 
 
 def build_trainer(
@@ -217,8 +221,22 @@ def build_trainer(
     # At INFO Lightning announces devices, and products that one might buy.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     extra = executor if executor is not None else {"devices": 1}
-    trainer: Trainer = _instantiate(config.trainer, "trainer", callbacks=callbacks, **extra)
+    trainer: Trainer = build_part(config.trainer, "trainer", callbacks=callbacks, **extra)
     return trainer
+
+
+def build_part(node: DictConfig, name: str, **extra: Any) -> Any:
+    """What a config's node describes; ``name`` is its path, for the error.
+
+    Raises:
+        ConfigError: it cannot be made, or has keys that nothing reads.
+    """
+    try:
+        return instantiate(node, _convert_="all", **extra)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, MhrayError):
+            raise error.__cause__ from None
+        raise ConfigError(_why_not_built(node, name, error.__cause__ or error)) from error
 
 
 def make_directory(directory: Path) -> None:
@@ -239,28 +257,13 @@ def make_directory(directory: Path) -> None:
         ) from None
 
 
-def _instantiate(node: DictConfig, name: str, **extra: Any) -> Any:
-    try:
-        return instantiate(node, _convert_="all", **extra)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, MhrayError):
-            raise error.__cause__ from None
-        raise ConfigError(f"{name}: {error.__cause__ or error}; `--cfg job` prints it") from error
-
-
-def _take_over(start: Path, best: Path) -> None:
-    """Have the best checkpoint so far beside those to come."""
-    if not start.is_file():
-        raise ConfigError(f"ckpt_path: there is no file {start}; write the path of a .ckpt file")
-    try:
-        torch.load(start, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"ckpt_path: {start} is no checkpoint ({reason})") from None
-    earlier = start.with_name("best.ckpt")
-    if best.is_file() or not earlier.is_file():
-        return
-    shutil.copyfile(earlier, best)
+def _why_not_built(node: DictConfig, name: str, cause: BaseException) -> str:
+    match cause:
+        case TypeError() if unknown := next(unknown_arguments(node, name), None):
+            return unknown
+        case ModuleNotFoundError():
+            return f"{name}: {cause}; install the package that is missing"
+    return f"{name}: {cause}; `--cfg job` prints it"
 
 
 def _result_of(
@@ -283,4 +286,6 @@ def _result_of(
         workers=ranks,
         global_batch=config.data.batch_size,
         samples_per_rank=tuple(len(range(rank, samples, ranks)) for rank in range(ranks)),
+        images_per_second=row.images_per_second,
+        tags=tuple(config.tags),
     )

@@ -146,7 +146,7 @@ def _row(record: TrialRecord, selection: Selection) -> dict[str, Any]:
         "epochs": len(record.epochs),
         "best_epoch": best.epoch if best else 0,
         "seconds": round(record.seconds, 1),
-        **(best.metrics if best else {}),
+        **(best.logged if best else {}),
         **record.test,
         "overrides": " ".join(record.overrides),
     }

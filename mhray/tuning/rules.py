@@ -28,6 +28,7 @@ _NEVER_SET = {
     "trainer.fast_dev_run": "it trains on one batch and writes no checkpoint",
     "trainer.enable_checkpointing": "without checkpoints no trial can go on, and none is the best",
     "trainer.logger": "the study records every trial in MLflow",
+    "logger": "the study's driver alone writes, and records every trial in MLflow",
     "hydra": "trials write into the study's directory, and Hydra starts none of them",
 }
 _SAME_SPLIT = "all trials have the same validation split"

@@ -8,7 +8,7 @@ their last value, and every word goes into the journal before anyone else hears 
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -205,7 +205,8 @@ def row_of(result: Mapping[str, Any]) -> EpochRow:
         for name, value in result.items()
         if name.startswith(prefix)
     }
-    return EpochRow(result["epoch"], metrics, result["best"], result["seconds"], result["time"])
+    others = [field.name for field in fields(EpochRow) if field.name != "metrics"]
+    return EpochRow(metrics=metrics, **{name: result[name] for name in others})
 
 
 def failure_in(directory: Path) -> str:

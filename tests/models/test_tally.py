@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, mean_absolute_error
 
 from mhray.errors import ConfigError
-from mhray.models.tally import Tally, refuse_shared_names
+from mhray.models.tally import EpochMetrics, Tally, refuse_shared_names
 
 HEADS = ["left", "sum"]
 CLASSES = 5
@@ -56,6 +56,25 @@ def test_means_are_over_samples_and_not_over_batches(batches):
     assert metrics.head_accs == {"left": right / samples, "sum": 1.0}
     assert metrics.loss == pytest.approx(sum(metrics.head_losses.values()), abs=1e-4)
     assert metrics.acc_spread == pytest.approx(1.0 - right / samples)
+
+
+losses = st.floats(0, 1e3)
+
+
+@given(losses, losses)
+def test_the_ratio_of_two_losses_is_finite_and_that_of_the_swapped_is_its_inverse(left, right):
+    ratio = EpochMetrics(1.0, {"left": left, "right": right}, {}).loss_ratio
+    assert 0 < ratio < math.inf
+    swapped = EpochMetrics(1.0, {"right": right, "left": left}, {}).loss_ratio
+    assert ratio * swapped == pytest.approx(1.0)
+    if right > 0.1 and left > 0.1:
+        assert ratio == left / right
+
+
+@pytest.mark.parametrize("heads", [["left"], ["left", "right", "sum"]])
+def test_only_two_heads_have_a_ratio_of_losses(heads):
+    metrics = EpochMetrics(1.0, dict.fromkeys(heads, 0.5), dict.fromkeys(heads, 0.5))
+    assert "val/loss_ratio" not in metrics.named("val")
 
 
 def test_ranks_are_summed_before_the_division():

@@ -6,6 +6,7 @@ import torch
 
 from mhray.errors import ConfigError, DivergedError, HeadMismatchError, StorageError
 from mhray.heads import Head
+from mhray.training.cost import mflop_per_image
 from mhray.training.result import RunResult
 from mhray.training.run import (
     check_heads,
@@ -31,9 +32,40 @@ def test_weights_of_heads_compose_although_no_config_lists_heads():
     assert config.model.loss_weights == {"left": 2.0}
 
 
-def test_a_typo_anywhere_else_stays_hydras_error():
-    with pytest.raises(ConfigError, match=r"Could not override 'model.optimizer.lrr'"):
-        compose_run(["model.optimizer.lrr=2.0"])
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "model.optimizer.lrr=2.0",
+            "model.optimizer.lrr: unknown key; did you mean lr? (one of: lr, weight_decay, fused)",
+        ),
+        ("logger.csv.name=x", "logger.csv: unknown key; none can be set there"),
+    ],
+)
+def test_a_typo_anywhere_else_is_named_with_the_keys_that_there_are(override, message):
+    with pytest.raises(ConfigError) as error:
+        compose_run([override])
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("tags", [[], ["first", "wide"]])
+def test_tags_reach_the_result(small_run, tmp_path, tags):
+    run_in(tmp_path, [*small_run, "trainer.max_epochs=1", f"tags=[{','.join(tags)}]"])
+    assert json.loads((tmp_path / "result.json").read_text())["tags"] == tags
+
+
+def test_a_result_says_what_the_run_costs(small_run, tmp_path):
+    rows = []
+    result = run_in(tmp_path, small_run, rows.append)
+    net = load_model(compose_run(small_run), Path(result.checkpoint))[1].net
+    assert result.metrics["model/parameters"] == sum(p.numel() for p in net.parameters())
+    assert result.metrics["model/mflop_per_image"] == mflop_per_image(net, net.image_shape)
+    assert result.images_per_second == rows[-1].logged["train/images_per_second"] > 0
+
+
+def test_a_key_that_was_added_is_refused_when_nothing_reads_it(small_run, tmp_path):
+    with pytest.raises(ConfigError, match=r"^model.net.depht: unknown key; one of: input_channels"):
+        run_in(tmp_path, [*small_run, "+model.net.depht=3"])
 
 
 def test_a_group_that_does_not_exist_names_those_that_do():

@@ -121,7 +121,7 @@ def test_what_only_other_kinds_of_heads_log_is_no_objective(check):
     assert problem == (
         "study.yaml:4: objectives[0].minimize: no run logs val/left_mae; did you mean "
         "val/left_acc? (one of: val/acc_mean, val/left_acc, val/left_loss, val/right_acc, "
-        "val/right_loss, val/acc_best, val/acc_spread, val/loss)"
+        "val/right_loss, val/acc_best, val/acc_spread, val/loss, val/loss_ratio)"
     )
 
 
