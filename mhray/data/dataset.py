@@ -179,7 +179,9 @@ class CIFAR100MHDataset(MultiheadDatasetBase):
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)
-        _, _, split = self._open()
+        _, heads, split = self._open()
+        if heads != self.heads:
+            raise DataFormatError(f"{self.path}: was changed since; open the data set anew")
         self.images, self.targets = split.images, self._parse_labels(split.values)
 
     def get_parameter_info(self, name: str) -> dict[str, Any]:

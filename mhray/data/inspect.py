@@ -1,6 +1,7 @@
 """The command that shows what is in a data set: ``python -m mhray.data.inspect DIR``."""
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -94,8 +95,12 @@ def _show(
     with console.capture() as captured:
         console.print(overview(train, test, findings))
     encoding = sys.stdout.encoding
-    for line in captured.get().splitlines():
-        print(line.rstrip().encode(encoding, "replace").decode(encoding))
+    text = "\n".join(line.rstrip() for line in captured.get().splitlines())
+    try:
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
+    except BrokenPipeError:
+        # Whoever reads has seen enough. Python flushes once more at its end, which must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
