@@ -64,6 +64,8 @@ def _run(config: DictConfig, directory: Path, overrides: list[str], out: TextIO)
         shown = _shown(row.metrics, ("acc", config.select.metric))
         print(f"epoch {row.epoch}: {shown} ({row.seconds:.1f} s)", file=out)
 
+    if config.data.get("source") and not Path(config.data.data_dir).exists():
+        print(f"building {config.data.source} in {config.data.data_dir}", file=out)
     result = run(config, directory, report=print_row, overrides=overrides)
     print(f"best epoch {result.epoch}: {_shown(result.metrics)}", file=out)
     if config.test:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mhray.data.batches import TEST, is_missing
+from mhray.data.batches import RAW_SUFFIX, TEST, TRAIN, is_missing
 from mhray.data.contact_sheet import check_place, write_contact_sheet
 from mhray.data.dataset import CIFAR100MHDataset
 from mhray.data.findings import find_suspicious
@@ -69,7 +69,8 @@ def _inspect(options: argparse.Namespace) -> None:
         train = _open(options, train=True)
         test = None if is_missing(options.directory, TEST) else _open(options, train=False)
     told = dict.fromkeys(str(doubt.message) for doubt in doubts)
-    findings = [*_missing_header(options.directory), *told, *find_suspicious(train, test)]
+    files = _doubtful_files(options.directory)
+    findings = [*files, *told, *find_suspicious(train, test)]
     if options.png is not None:
         title = f"{train.path}, read as {train.header.layout}"
         write_contact_sheet(train, title, options.png)
@@ -82,9 +83,12 @@ def _open(options: argparse.Namespace, *, train: bool) -> CIFAR100MHDataset:
     )
 
 
-def _missing_header(directory: Path) -> Iterator[str]:
+def _doubtful_files(directory: Path) -> Iterator[str]:
     if find_header(directory) is None:
         yield "there is no header: size, layout and heads are what is usual, not what is known"
+    for name in (TRAIN, TEST):
+        if (directory / name).is_file() and (directory / f"{name}{RAW_SUFFIX}").is_file():
+            yield f"{name}{RAW_SUFFIX} stands beside {name}, and is not read"
 
 
 def _show(

@@ -99,3 +99,9 @@ def test_a_reader_that_has_seen_enough_is_no_error(notes):
     command = f"{sys.executable} -m mhray.data.inspect {notes} | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_raw_records_beside_a_pickle_are_told(notes, capsys):
+    (notes / "test_batch.bin").touch()
+    assert main([str(notes)]) == 0
+    assert "- test_batch.bin stands beside test_batch, and is not read" in capsys.readouterr().out
