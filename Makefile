@@ -32,7 +32,7 @@ ui: $(INSTALLED) ## open the MLflow UI on what the sweeps recorded (PORT=5000)
 
 test: $(INSTALLED) ## pass the whole test suite, with coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 $(ARGS)
+	$(BIN)/coverage run -m pytest -n 3 --dist worksteal $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

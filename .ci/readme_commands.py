@@ -91,7 +91,8 @@ def short_sweep(command: str, state: Path) -> None:
 
 
 def short_train(command: str, state: Path) -> None:
-    """A run of twenty batches."""
+    """A run of twenty batches, on the data set that was built before where it needs one."""
+    command = command.replace("DIR", str(state / "multimnist"))
     run(command, state, f"trainer.limit_train_batches=20 hydra.run.dir={state}/run")
 
 

@@ -10,6 +10,7 @@ import argparse
 import pickletools
 import re
 import resource
+import sys
 import time
 from collections import Counter
 from hashlib import sha256
@@ -32,11 +33,15 @@ def main() -> None:
     limit_memory()
     with readers() as kinds:
         for reader in kinds.values():
-            run(reader, arguments.files // len(kinds), Random(f"{reader.kind}{arguments.seed}"))
+            # Rounded up, so that there are no fewer than were asked for.
+            files = -(-arguments.files // len(kinds))
+            run(reader, files, Random(f"{reader.kind}{arguments.seed}"))
 
 
 def limit_memory() -> None:
-    """Let this process grow by ROOM and no more: it fails with a MemoryError."""
+    """Let this process grow by ROOM and no more: it fails with a MemoryError. Linux only."""
+    if sys.platform != "linux":
+        return
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + ROOM
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -62,6 +62,8 @@ def _composed_run(config: DictConfig) -> None:
 
 
 def _run(config: DictConfig, directory: Path, overrides: list[str], out: TextIO) -> None:
+    if config.data.get("source") and not Path(config.data.data_dir).exists():
+        print(f"building {config.data.source} in {config.data.data_dir}", file=out)
     with open_loggers(config, directory) as loggers:
 
         def tell(row: EpochRow) -> None:

@@ -16,7 +16,7 @@ from mhray.tuning.yaml_lines import Place, read_yaml
 
 CONFIGS = shipped_directory() / "configs"
 SWEEPS = shipped_directory() / "sweeps"
-GROUPS = ("data", "experiment", "model", "paths", "trainer")
+GROUPS = ("data", "experiment", "logger", "model", "paths", "scheduler", "trainer")
 OPTIONS = [
     (path.parent.name, path) for group in GROUPS for path in sorted(CONFIGS.glob(f"{group}/*"))
 ]

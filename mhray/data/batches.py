@@ -164,7 +164,7 @@ def _read_pickle(path: Path, header: Header) -> Split:
 
 def _split_of(batch: Batch, header: Header, path: Path) -> Split:
     for key, found in batch.size.items():
-        if found != getattr(header, key):
+        if type(found) is not int or found != getattr(header, key):
             raise DataFormatError(
                 f"{path}: {key} is {shown(found)}; expected {getattr(header, key)} (the header's "
                 "image_size)"

@@ -223,7 +223,7 @@ class CIFAR100MHDataModule(LightningDataModule):
             if self.cache and transform is not None and not split_transform(transform)[0]:
                 raise ConfigError(
                     f"data.cache: keeps what a transform does before its first random step, and "
-                    f"data.{key}_transform begins with one; write data.cache=false"
+                    f"data.{key}_transform begins with one that may be; write data.cache=false"
                 )
 
     @cached_property

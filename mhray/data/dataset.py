@@ -90,6 +90,22 @@ class MultiheadDatasetBase(Dataset[tuple[Any, Any]], ABC):
         """The number of classes of each head, by name."""
         return heads_config(self.heads)
 
+    def get_parameter_info(self, name: str) -> dict[str, Any]:
+        """Description, min, max and scale of a head's values as they were before they were classes.
+
+        Raises:
+            HeadMismatchError: with the names that there are.
+        """
+        head = next((head for head in self.heads if head.name == name), None)
+        if head is None:
+            raise no_such_head("get_parameter_info", name, [head.name for head in self.heads])
+        return {
+            "description": "",
+            "min": head.smallest_value,
+            "max": head.smallest_value + head.num_classes - 1,
+            "scale": head.scale,
+        }
+
     def get_class_distribution(self) -> dict[str, dict[int, int]]:
         """How many samples each class of each head has."""
         return {
@@ -179,24 +195,16 @@ class CIFAR100MHDataset(MultiheadDatasetBase):
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)
-        _, _, split = self._open()
+        _, heads, split = self._open()
+        if heads != self.heads:
+            raise DataFormatError(f"{self.path}: was changed since; open the data set anew")
         self.images, self.targets = split.images, self._parse_labels(split.values)
 
+    @override
     def get_parameter_info(self, name: str) -> dict[str, Any]:
-        """Description, min, max and scale of a head's values in the files.
-
-        Raises:
-            HeadMismatchError: with the names that there are.
-        """
-        head = next((head for head in self.heads if head.name == name), None)
-        if head is None:
-            raise no_such_head("get_parameter_info", name, [head.name for head in self.heads])
         known = self.header.parameter(name)
-        return {
-            "description": known.description if known else "",
-            "min": head.smallest_value,
-            "max": head.smallest_value + head.num_classes - 1,
-            "scale": head.scale,
+        return super().get_parameter_info(name) | {
+            "description": known.description if known else ""
         }
 
     @override

@@ -23,7 +23,7 @@ from torchvision.transforms import ToTensor
 from mhray.data.dataset import MultiheadDatasetBase
 from mhray.data.loader import BatchLoader, InOrder, Normalisation
 from mhray.data.per_sample import collate_multihead
-from mhray.errors import DataFormatError
+from mhray.errors import DataFormatError, HeadMismatchError
 
 _PIL_CHANNELS = (1, 3, 4)
 
@@ -114,6 +114,14 @@ class MultiheadDatasetContract(ABC):
         for head, counts in data.get_class_distribution().items():
             assert list(counts) == list(range(data.get_heads_config()[head]))
             assert sum(counts.values()) == len(data)
+
+    def test_every_head_is_described(self, data: MultiheadDatasetBase) -> None:
+        for head, classes in data.get_heads_config().items():
+            info = data.get_parameter_info(head)
+            assert info["max"] - info["min"] + 1 == classes
+            assert {"description", "scale"} < info.keys()
+        with pytest.raises(HeadMismatchError, match="the data has no such head"):
+            data.get_parameter_info("no such head")
 
     def test_the_statistics_have_the_names_of_the_format(self, data: MultiheadDatasetBase) -> None:
         found = data.get_dataset_statistics()

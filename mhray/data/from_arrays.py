@@ -102,7 +102,8 @@ def _open_images(path: Path, layout: Layout | None) -> Bytes:
     stored = _map_array(path)
     if stored.dtype != np.uint8:
         raise DataFormatError(
-            f"{path}: is an array of {stored.dtype}; write uint8, 0 to 255, with .astype(np.uint8)"
+            f"{path}: is an array of {stored.dtype}; write uint8, 0 to 255: "
+            "(255 * x).round().astype(np.uint8) for an x in [0, 1]"
         )
     if stored.ndim not in {3, 4} or 0 in stored.shape:
         raise DataFormatError(

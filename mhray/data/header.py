@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from mhray.data.header_rules import COUNTS, FORMAT, VERSION, doubts, problems
 from mhray.errors import DataFormatError, DataNotFoundError, reading
+from mhray.heads import CATEGORICAL
 
 HEADER_NAME = "cifar100mh_dataset_info.json"
 SISTER_HEADER_NAME = "vimh_dataset_info.json"
@@ -28,7 +29,7 @@ class Parameter:
     minimum: int
     maximum: int
     description: str = ""
-    scale: str = "linear"
+    scale: str = CATEGORICAL
     class_names: tuple[str, ...] = ()
 
 
@@ -130,7 +131,9 @@ def find_header(data_dir: Path) -> Path | None:
         DataNotFoundError: there is no such directory.
         StorageError: it cannot be searched.
     """
-    if not data_dir.is_dir():
+    with reading(data_dir):
+        is_there = data_dir.is_dir()
+    if not is_there:
         raise DataNotFoundError(
             f"{data_dir}: there is no such directory; write the path of a CIFAR-100-MH directory, "
             f"or build one: python -m mhray.data.prepare multimnist {data_dir}"
@@ -180,8 +183,8 @@ def _parameter_of(name: str, mapping: Mapping[str, Any]) -> Parameter:
         name=name,
         minimum=int(mapping["min"]),
         maximum=int(mapping["max"]),
-        description=str(mapping.get("description", "")),
-        scale=str(mapping.get("scale", "linear")),
+        description=str(mapping.get("description") or ""),
+        scale=str(mapping.get("scale") or CATEGORICAL),
         class_names=tuple(mapping.get("class_names") or ()),
     )
 

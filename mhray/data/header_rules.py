@@ -47,7 +47,7 @@ def problems(fields: Mapping[str, Any]) -> Iterator[str]:
 
 def _problems_of_scalars(fields: Mapping[str, Any]) -> Iterator[str]:
     size = fields.get("image_size", "32x32x3")
-    if not isinstance(size, str) or not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4}){2}", size):
+    if not isinstance(size, str) or not re.fullmatch(r"[1-9][0-9]{0,4}(x[1-9][0-9]{0,4}){2}", size):
         yield f'image_size is {size!r}; write "HEIGHTxWIDTHxCHANNELS", such as "32x32x3"'
     layout = fields.get("image_layout", "CHW")
     if layout not in ("CHW", "HWC"):
@@ -96,8 +96,9 @@ def _problems_of_mapped_names(names: Any, mappings: Any) -> Iterator[str]:
     if not isinstance(names, list) or not isinstance(mappings, dict):
         return
     known = [*(printable(str(known)) for known in names), "param_<id>"]
+    unnamed = {f"param_{parameter_id}" for parameter_id in range(len(names), LARGEST_BYTE + 1)}
     for name in mappings:
-        if name not in names and not re.fullmatch(r"param_(0|[1-9]\d{0,2})", name):
+        if name not in names and name not in unnamed:
             where = f"parameter_mappings.{printable(name)}"
             yield f"{where}: unknown parameter; {did_you_mean(name, known)}"
 

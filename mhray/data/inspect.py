@@ -1,6 +1,7 @@
 """The command that shows what is in a data set: ``python -m mhray.data.inspect DIR``."""
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mhray.data.batches import TEST, is_missing
+from mhray.data.batches import RAW_SUFFIX, TEST, TRAIN, is_missing
 from mhray.data.contact_sheet import check_place, write_contact_sheet
 from mhray.data.dataset import CIFAR100MHDataset
 from mhray.data.findings import find_suspicious
@@ -68,7 +69,8 @@ def _inspect(options: argparse.Namespace) -> None:
         train = _open(options, train=True)
         test = None if is_missing(options.directory, TEST) else _open(options, train=False)
     told = dict.fromkeys(str(doubt.message) for doubt in doubts)
-    findings = [*_missing_header(options.directory), *told, *find_suspicious(train, test)]
+    files = _doubtful_files(options.directory)
+    findings = [*files, *told, *find_suspicious(train, test)]
     if options.png is not None:
         title = f"{train.path}, read as {train.header.layout}"
         write_contact_sheet(train, title, options.png)
@@ -81,9 +83,12 @@ def _open(options: argparse.Namespace, *, train: bool) -> CIFAR100MHDataset:
     )
 
 
-def _missing_header(directory: Path) -> Iterator[str]:
+def _doubtful_files(directory: Path) -> Iterator[str]:
     if find_header(directory) is None:
         yield "there is no header: size, layout and heads are what is usual, not what is known"
+    for name in (TRAIN, TEST):
+        if (directory / name).is_file() and (directory / f"{name}{RAW_SUFFIX}").is_file():
+            yield f"{name}{RAW_SUFFIX} stands beside {name}, and is not read"
 
 
 def _show(
@@ -94,8 +99,12 @@ def _show(
     with console.capture() as captured:
         console.print(overview(train, test, findings))
     encoding = sys.stdout.encoding
-    for line in captured.get().splitlines():
-        print(line.rstrip().encode(encoding, "replace").decode(encoding))
+    text = "\n".join(line.rstrip() for line in captured.get().splitlines())
+    try:
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
+    except BrokenPipeError:
+        # Whoever reads has seen enough. Python flushes once more at its end, which must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ and anything else counts as random.
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from torch.utils.data import Dataset
 from torchvision import transforms
@@ -22,6 +22,7 @@ _DETERMINISTIC = frozenset(
     {
         transforms.CenterCrop,
         transforms.ConvertImageDtype,
+        transforms.ToPILImage,
         transforms.Grayscale,
         transforms.Normalize,
         transforms.Pad,
@@ -29,6 +30,7 @@ _DETERMINISTIC = frozenset(
         transforms.Resize,
         transforms.ToTensor,
         v2.CenterCrop,
+        v2.ConvertImageDtype,
         v2.Grayscale,
         v2.Normalize,
         v2.Pad,
@@ -36,6 +38,7 @@ _DETERMINISTIC = frozenset(
         v2.Resize,
         v2.ToDtype,
         v2.ToImage,
+        v2.ToPILImage,
         v2.ToPureTensor,
     }
 )
@@ -48,9 +51,14 @@ class KeptSamples(Dataset[tuple[Any, Any]]):
     """
 
     def __init__(self, dataset: MultiheadDatasetBase, rows: Rows) -> None:
+        self._dataset, self._rows = dataset, rows
         first, self._rest = split_transform(dataset.transform)
         prepared = dataset.with_transform(transforms.Compose(first))
         self._items = {row: prepared[row] for row in rows.tolist()}
+
+    def __reduce__(self) -> tuple[type[Self], tuple[MultiheadDatasetBase, Rows]]:
+        """What it was made of: a worker that is no fork would be sent a file for each tensor."""
+        return type(self), (self._dataset, self._rows)
 
     def __len__(self) -> int:
         return len(self._items)

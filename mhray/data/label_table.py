@@ -122,8 +122,12 @@ def _problems_of_names(names: Sequence[str]) -> Iterator[str]:
     if len(names) > LARGEST_BYTE:
         yield f"found {len(names)} columns; expected {LARGEST_BYTE} heads at most"
     for index, name in enumerate(names):
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            renamed = re.sub(r"[^A-Za-z0-9_-]+", "_", name) or f"head_{index}"
+        if not name:
+            yield f"column {index + 1} has no name; remove it, if it is an index, or name it"
+        elif len(separators := set(name) & {";", "\t"}) == 1:
+            yield f"column {index + 1} is named {name!r}; write commas, not {separators.pop()!r}"
+        elif not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            renamed = re.sub(r"[^A-Za-z0-9_-]+", "_", name)
             yield (
                 f"column {index + 1} is named {name!r}; a head's name has only letters, digits, "
                 f'"_" and "-": rename it, to {renamed!r} say'

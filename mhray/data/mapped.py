@@ -10,6 +10,7 @@ it damaged, or made of another file than the pickle that is there now, makes a n
 import hashlib
 import logging
 import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -30,6 +31,7 @@ _LONGEST_LINE = 64 * 1024  # bytes; 255 ids need less than two thousand
 # Some file systems keep times to two seconds (FAT). A file that was written less than that before
 # its copy could have been written again since, and look the same.
 _COARSEST_TIME = 2_000_000_000  # nanoseconds
+_LONGEST_BUILD = 3600  # seconds
 
 _log = logging.getLogger(__name__)
 
@@ -92,9 +94,10 @@ def keep_mapped(original: Original, batch: Batch) -> Batch | None:
     return None
 
 
-def copy_beside(path: Path) -> Path:
-    """Where the copy of a pickle lies if there is room beside it."""
-    return path.with_name(f".{path.name}.mapped")
+def remove_copies(path: Path) -> None:
+    """Remove what was copied of a pickle, wherever it lies."""
+    for place in _places(path):
+        place.unlink(missing_ok=True)
 
 
 class _Line(BaseModel):
@@ -113,7 +116,7 @@ class _Line(BaseModel):
 
 
 def _places(path: Path) -> Iterator[Path]:
-    yield copy_beside(path)
+    yield path.with_name(f".{path.name}.mapped")
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
     yield user_cache_path("mhray") / f"{name}.mapped"
 
@@ -168,6 +171,15 @@ def _write(place: Path, original: Original, batch: Batch) -> None:
         draft.replace(place)
     finally:
         draft.unlink(missing_ok=True)
+    _remove_old_drafts(place)
+
+
+def _remove_old_drafts(place: Path) -> None:
+    """Remove what builders that were killed left behind; nobody builds for an hour."""
+    for draft in place.parent.glob(f"{place.name}.*"):
+        with suppress(OSError):
+            if draft.stat().st_mtime < time.time() - _LONGEST_BUILD:
+                draft.unlink()
 
 
 def _line_of(original: Original, batch: Batch) -> _Line:
@@ -175,7 +187,7 @@ def _line_of(original: Original, batch: Batch) -> _Line:
         samples=len(batch.pixels),
         image_bytes=batch.pixels.shape[1],
         ids=list(batch.ids),
-        size={key: int(str(value)) for key, value in batch.size.items()},
+        size=batch.size,
         file_bytes=len(original.content),
         mtime_ns=original.mtime_ns,
         sha256=original.sha256.result(),

@@ -17,7 +17,7 @@ from mhray.heads import Head
 _BAR = 20  # characters
 _LEVELS = "·▁▂▃▄▅▆▇█"
 _CHANNELS = 8  # shown
-_FINDINGS = 16  # shown
+_HEADS, _FINDINGS = 8, 16  # shown
 
 
 def overview(
@@ -54,8 +54,11 @@ def _rows(
     yield "test", [_split(test) if test else "none"]
     yield "channels", _channels(train)
     yield "heads", ["with the balance of their classes in train"]
-    for head, counts in class_counts(train):
+    counted = class_counts(train)
+    for head, counts in counted[:_HEADS]:
         yield f"  {head.name}", _head(train, head, counts)
+    if len(counted) > _HEADS:
+        yield "", [f"and {len(counted) - _HEADS} more heads"]
     yield "findings", _listed(findings)
 
 

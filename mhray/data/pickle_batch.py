@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mhray.data.records import Bytes, matrix_of, parse_records
 from mhray.data.safe_pickle import parse_pickle
@@ -22,13 +23,13 @@ class Batch:
         pixels: ``(samples, bytes per image)``, in the order in which the file has them.
         ids: the parameter ids, ascending.
         values: ``(samples, len(ids))``, as they stand in the file.
-        size: what the batch itself says of height, width and channels.
+        size: what the batch itself says of height, width and channels, if anything.
     """
 
     pixels: Bytes
     ids: tuple[int, ...]
     values: Bytes
-    size: Mapping[str, object]
+    size: dict[str, Any]
 
 
 def parse_batch(content: bytes, path: Path) -> Batch:

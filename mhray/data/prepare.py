@@ -85,7 +85,7 @@ def _commands() -> dict[str, _Command]:
 def _check_name(words: Sequence[str], names: Iterable[str]) -> None:
     """Refuse an unknown first word, with the one that was probably meant."""
     if words and not words[0].startswith("-") and words[0] not in names:
-        raise ConfigError(f"NAME: unknown source {words[0]!r}; {did_you_mean(words[0], names)}")
+        raise ConfigError(f"NAME: there is no {words[0]!r}; {did_you_mean(words[0], names)}")
 
 
 def _parser(commands: Mapping[str, _Command]) -> argparse.ArgumentParser:
@@ -224,7 +224,7 @@ def _run_from_arrays(options: argparse.Namespace) -> Iterator[str]:
         test_fraction=options.test_fraction,
         seed=options.seed,
         layout=options.layout,
-        scales=dict(map(_scale, options.scale)),
+        scales=_scales(options.scale),
     )
     yield _summary(options.directory)
 
@@ -236,6 +236,13 @@ def _test_files(options: argparse.Namespace) -> ArrayFiles | None:
     if None in files:
         raise ConfigError("--test-images, --test-labels: found one of them; write both, or neither")
     return ArrayFiles(*files)
+
+
+def _scales(texts: Sequence[str]) -> dict[str, str]:
+    scales = dict(map(_scale, texts))
+    if len(scales) < len(texts):
+        raise ConfigError(f"--scale: found {', '.join(texts)}; write each head once")
+    return scales
 
 
 def _scale(text: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from mhray.data.batches import RAW_SUFFIX, TEST, TRAIN, batch_path, is_missing, open_split
 from mhray.data.header import find_header, read_header
-from mhray.data.mapped import copy_beside
+from mhray.data.mapped import remove_copies
 from mhray.data.records import Split
 from mhray.data.writing import write_raw_batch
 from mhray.errors import StorageError
@@ -70,7 +70,7 @@ def _rewrite(data_dir: Path, names: list[str]) -> dict[str, int]:
             (place / f"{name}{RAW_SUFFIX}").replace(data_dir / f"{name}{RAW_SUFFIX}")
             pickle.rename(data_dir / f"{name}{KEPT_SUFFIX}")
             # The mapped copy of a pickle is of no use without it.
-            copy_beside(pickle).unlink(missing_ok=True)
+            remove_copies(pickle)
     return samples
 
 

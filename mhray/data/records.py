@@ -231,6 +231,8 @@ def _sorted_by_id(ids: Bytes, values: Bytes, path: Path) -> tuple[tuple[int, ...
             f"{path}: sample 0: found the id {first[int(repeated.argmax())]} twice in its label "
             "record; expected each id once"
         )
+    if (ids == first).all():
+        return tuple(first.tolist()), values
     if (ids == ids[0]).all():
         return tuple(first.tolist()), values[:, np.argsort(ids[0])]
     order = np.argsort(ids, axis=1)

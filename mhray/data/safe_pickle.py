@@ -47,19 +47,14 @@ class PickledArray(StandIn):
         return _BYTES_OF_ARRAY + self.array.nbytes
 
 
-def load_pickle(path: Path) -> object:
-    """What a pickle holds: builtin containers and scalars, and :class:`PickledArray`.
+def parse_pickle(content: bytes, path: Path) -> object:
+    """What the bytes of the file ``path`` hold: containers, scalars and :class:`PickledArray`.
 
     Raises:
         UnsafePickleError: it names anything that plain arrays do not need.
         DataFormatError: it is not a pickle, is cut short, goes on after its end, or would take many
             times its size in memory.
     """
-    return parse_pickle(path.read_bytes(), path)
-
-
-def parse_pickle(content: bytes, path: Path) -> object:
-    """As :func:`load_pickle`, of bytes already read; messages name ``path``."""
     machine = PickleMachine(content, _NAMES)
     try:
         found = run_pickle(machine)
@@ -80,7 +75,7 @@ def parse_pickle(content: bytes, path: Path) -> object:
 
 
 class _PickledDtype(StandIn):
-    """Stands in for ``numpy.dtype``: numbers only, no Python objects and no records."""
+    """Stands in for ``numpy.dtype``: numbers and texts, no Python objects and no records."""
 
     __slots__ = ("_code", "_order")
 
@@ -93,8 +88,10 @@ class _PickledDtype(StandIn):
         _, self._order, *_ = state
 
     def dtype(self) -> np.dtype[Any]:
-        if not isinstance(self._code, str) or not re.fullmatch(r"[biufc]\d{1,2}", self._code):
-            raise ValueError("an array should hold numbers, but holds something else")
+        if not isinstance(self._code, str) or not re.fullmatch(
+            r"[biufc][0-9]{1,2}|[SU][0-9]{1,5}", self._code
+        ):
+            raise ValueError("an array should hold numbers or texts, but holds something else")
         return np.dtype(self._code).newbyteorder(self._order)  # type: ignore[arg-type]
 
 

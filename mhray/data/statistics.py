@@ -42,14 +42,15 @@ def channel_statistics(
 def evenness(values: Bytes, num_classes: int) -> float:
     """How evenly the samples are shared by the classes, in [0, 1]; 1 for a single class.
 
-    Pielou's evenness (1966): the Shannon entropy of the shares over its maximum.
+    Pielou's evenness (1966): the Shannon entropy of the shares over its maximum. Few samples look
+    uneven by chance; the entropy is corrected for that as Miller (1955) does.
 
     >>> evenness(np.array([0, 1, 2, 3], np.uint8), num_classes=4)
     1.0
-    >>> round(evenness(np.array([0, 0, 0, 1], np.uint8), num_classes=2), 2)
+    >>> round(evenness(np.array([0, 0, 0, 1] * 100, np.uint8), num_classes=2), 2)
     0.81
     """
     counts = np.bincount(values)
     shares = counts[counts > 0] / len(values)
-    entropy = float(-(shares * np.log(shares)).sum())
-    return entropy / math.log(num_classes) if num_classes > 1 else 1.0
+    entropy = float(-(shares * np.log(shares)).sum()) + (len(shares) - 1) / (2 * len(values))
+    return min(entropy / math.log(num_classes), 1.0) if num_classes > 1 else 1.0

@@ -16,7 +16,7 @@ def records(*rows):
 
 
 def test_heads_come_with_their_classes_in_order_of_id(notes):
-    note = Head("note", 4, 40, class_names=("E", "F", "F#", "G"), scale="linear")
+    note = Head("note", 4, 40, class_names=("E", "F", "F#", "G"))
     assert read_heads(notes) == (note, Head("velocity", 10, scale="log"))
     assert describe_directory(notes)[1] == (3, 8, 6)
 
@@ -97,6 +97,8 @@ BROKEN = [
         "sample 0: found 100 pixel bytes; expected 8 x 6 x 3 = 144 (the header's image_size)",
     ),
     ({"height": 9}, "height is 9; expected 8 (the header's image_size)"),
+    ({"height": 8.0}, "height is 8.0; expected 8 (the header's image_size)"),
+    ({"width": [6]}, "width is a list; expected 6 (the header's image_size)"),
     ({"labels": [LABEL] * 3}, "found 3 label records; expected 50, one per image"),
     (
         {"labels": [LABEL] * 49 + [LABEL[:3]]},

@@ -183,7 +183,7 @@ def test_a_transform_goes_sample_by_sample(data, workers):
             {"cache": True, "val_transform": Compose([RandomHorizontalFlip(), ToTensor()])},
             (
                 "data.cache: keeps what a transform does before its first random step, and "
-                "data.val_transform begins with one; write data.cache=false"
+                "data.val_transform begins with one that may be; write data.cache=false"
             ),
         ),
     ],

@@ -101,7 +101,10 @@ def test_test_images_of_their_own_become_the_test_batch(tmp_path):
     [
         (
             np.zeros((4, 5, 5)),
-            "is an array of float64; write uint8, 0 to 255, with .astype(np.uint8)",
+            (
+                "is an array of float64; write uint8, 0 to 255: "
+                "(255 * x).round().astype(np.uint8) for an x in [0, 1]"
+            ),
         ),
         (
             np.zeros((4, 5), np.uint8),

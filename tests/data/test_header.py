@@ -1,6 +1,6 @@
 import pytest
 
-from mhray.data.header import HEADER_NAME, SISTER_HEADER_NAME, read_header
+from mhray.data.header import HEADER_NAME, SISTER_HEADER_NAME, Parameter, read_header
 from mhray.errors import DataFormatError, DataNotFoundError
 
 
@@ -170,3 +170,15 @@ def test_an_id_without_a_name_may_have_a_mapping(notes, break_header):
 def test_whole_numbers_may_be_written_with_a_point(notes, break_header):
     break_header(parameter_mappings={"note": {"min": 40.0, "max": 43.0}})
     assert read_header(notes).parameter("note").maximum == 43
+
+
+@pytest.mark.parametrize("name", ["param_0", "param_01", "param_256", "volume"])
+def test_a_mapping_of_no_parameter_is_refused(notes, break_header, name):
+    break_header(parameter_mappings={name: {"min": 0, "max": 9}})
+    with pytest.raises(DataFormatError, match=rf"parameter_mappings\.{name}: unknown parameter; "):
+        read_header(notes)
+
+
+def test_without_a_scale_nothing_orders_the_values(notes, break_header):
+    break_header(parameter_mappings={"note": {"min": 0, "max": 9, "scale": None}})
+    assert read_header(notes).parameters == (Parameter("note", 0, 9, "", "categorical"),)

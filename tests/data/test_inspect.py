@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -91,3 +93,15 @@ def test_help_shows_three_examples_and_what_a_picture_is_good_for(capsys):
     assert left.value.code == 0
     assert text.count("\n  python -m mhray.data.inspect ") == 3
     assert "a wrong one shows in the picture" in " ".join(text.split())
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(notes):
+    command = f"{sys.executable} -m mhray.data.inspect {notes} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_raw_records_beside_a_pickle_are_told(notes, capsys):
+    (notes / "test_batch.bin").touch()
+    assert main([str(notes)]) == 0
+    assert "- test_batch.bin stands beside test_batch, and is not read" in capsys.readouterr().out

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 from torchvision.transforms import (
@@ -67,3 +69,10 @@ def test_a_data_module_gives_the_same_batches_with_and_without_keeping(notes):
     ]
     for (plain, _), (kept, _) in zip(*loaders, strict=True):
         assert torch.equal(plain, kept)
+
+
+def test_a_worker_that_is_no_fork_makes_what_is_kept_anew(notes):
+    kept = KeptSamples(CIFAR100MHDataset(notes, transform=TENSOR), torch.arange(3).numpy())
+    sent = pickle.dumps(kept)
+    assert len(sent) < 8192
+    assert torch.equal(pickle.loads(sent)[2][0], kept[2][0])

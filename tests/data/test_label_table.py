@@ -91,10 +91,7 @@ def test_every_table_of_bytes_and_letters_is_read(rows):
         ),
         (
             "a,\n1,2\n",
-            (
-                "line 1: column 2 is named ''; a head's name has only letters, digits, "
-                '"_" and "-": rename it, to \'head_1\' say'
-            ),
+            ("line 1: column 2 has no name; remove it, if it is an index, or name it"),
         ),
         (
             ",".join(f"h{index}" for index in range(256)) + "\n" + "0," * 255 + "0\n",
@@ -201,3 +198,15 @@ def test_a_byte_holds_256_classes_of_text(tmp_path, classes):
     with pytest.raises(DataFormatError) as error:
         encode([table], {})
     assert str(error.value) == f"{path}: column a: found 257 classes; expected 256 at most"
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_table_with_other_separators_says_so(tmp_path, separator):
+    path = tmp_path / "y.csv"
+    path.write_text(f"kind{separator}age\nround{separator}3\n")
+    with pytest.raises(DataFormatError) as error:
+        read_label_table(path)
+    named = f"kind{separator}age"
+    assert str(error.value) == (
+        f"{path}: line 1: column 1 is named {named!r}; write commas, not {separator!r}"
+    )

@@ -4,7 +4,6 @@ import os
 import pickle
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -52,6 +51,8 @@ def test_a_changed_pickle_is_converted_anew(notes, copy_of, break_batch):
 
 def test_a_pickle_changed_within_the_time_stamp_of_another_is_told_by_its_hash(notes, copy_of):
     path = notes / "train_batch"
+    path.touch()
+    images_of(notes)
     content, times = path.read_bytes(), path.stat()
     batch = pickle.loads(content)
     path.write_bytes(content.replace(batch["data"].tobytes(), bytes(batch["data"].size)))
@@ -101,11 +102,11 @@ def test_a_copy_is_held_against_the_header_like_the_pickle(notes, copy_of, break
 def test_where_nothing_can_be_kept_beside_the_data_a_copy_lies_in_the_cache(
     notes, tmp_path, monkeypatch, caplog
 ):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("mhray.data.mapped.user_cache_path", lambda _: tmp_path / "cache")
     occupy(notes / ".train_batch.mapped")
     with caplog.at_level(logging.DEBUG, logger="mhray.data.mapped"):
         assert not images_of(notes).flags.writeable
-    (copy,) = (tmp_path / "cache" / "mhray").iterdir()
+    (copy,) = (tmp_path / "cache").iterdir()
     assert caplog.messages == [
         f"{notes / '.train_batch.mapped'}: cannot be written (Is a directory)",
         f"{notes / 'train_batch'}: copied to {copy}",
@@ -115,14 +116,14 @@ def test_where_nothing_can_be_kept_beside_the_data_a_copy_lies_in_the_cache(
 def test_where_no_copy_can_be_kept_the_data_are_read_all_the_same(
     notes, tmp_path, monkeypatch, caplog
 ):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("mhray.data.mapped.user_cache_path", lambda _: tmp_path / "file")
     (tmp_path / "file").touch()
     occupy(notes / ".train_batch.mapped")
     assert len(images_of(notes)) == 50
     assert caplog.messages == [
         (
             f"{notes / 'train_batch'}: there is no room for a mapped copy beside it or in "
-            f"{tmp_path / 'file/mhray'}; every process that opens it will read it whole"
+            f"{tmp_path / 'file'}; every process that opens it will read it whole"
         )
     ]
 
@@ -133,17 +134,35 @@ def occupy(place):
     (place / "in the way").mkdir(parents=True)
 
 
+BUILT = """
+import sys
+from pathlib import Path
+from mhray.data.batches import open_split
+
+for _ in range(30):
+    (Path(sys.argv[1]) / ".train_batch.mapped").unlink(missing_ok=True)
+    print(open_split(sys.argv[1], "train_batch")[2].images.sum(dtype=int))
+"""
+
+
 def test_several_builders_leave_one_whole_copy(notes):
     expected = pickle.loads((notes / "train_batch").read_bytes())["data"].sum()
-    with ThreadPoolExecutor(4) as pool:
-        sums = set(pool.map(_sum_without_copy, [notes] * 32))
-    assert sums == {expected}
+    command = [sys.executable, "-c", BUILT, str(notes)]
+    builders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    outputs = [builder.communicate()[0].split() for builder in builders]
+    assert outputs == [[str(expected)] * 30] * 3
     assert {path.name for path in notes.glob(".*")} == {".test_batch.mapped", ".train_batch.mapped"}
 
 
-def _sum_without_copy(directory):
-    (directory / ".train_batch.mapped").unlink(missing_ok=True)
-    return images_of(directory).sum(dtype=int)
+def test_what_a_killed_builder_left_is_removed_when_it_is_old(notes, copy_of):
+    old, young = (notes / f".train_batch.mapped.{name}" for name in ("old", "young"))
+    for draft in (old, young):
+        draft.touch()
+    make_old(old, seconds=4000)
+    copy_of.unlink()
+    images_of(notes)
+    assert young.exists()
+    assert not old.exists()
 
 
 OPENED = """

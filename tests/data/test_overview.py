@@ -29,7 +29,7 @@ def test_an_overview_is_one_screen(notes):
         f"test        20 samples in test_batch (pickle, {sizes[1] / 1000:.1f} kB)",
     ]
     assert lines[7:10] == [
-        "  note      ▇▅█▅  even, linear, 4 classes, values 40 to 43",
+        "  note      ▇▅█▅  even, categorical, 4 classes, values 40 to 43",
         "            9 to 17 images per class, median 12; rarest F, commonest F#",
         "            MIDI note",
     ]

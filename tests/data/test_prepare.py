@@ -27,7 +27,7 @@ def test_the_command_says_on_one_line_what_it_wrote(tmp_path, capsys):
         (
             ["multimist", "{new}"],
             (
-                "NAME: unknown source 'multimist'; did you mean multimnist? "
+                "NAME: there is no 'multimist'; did you mean multimnist? "
                 "(one of: multimnist, cifar100, from-arrays, raw)"
             ),
         ),
@@ -177,5 +177,21 @@ def test_a_command_that_is_stopped_leaves_nothing(tmp_path):
 def test_the_command_ends_with_2_and_no_traceback(command):
     done = command("mhray.data.prepare", "multimist", "new")
     assert done.returncode == 2
-    assert done.stderr.startswith("NAME: unknown source 'multimist'")
+    assert done.stderr.startswith("NAME: there is no 'multimist'")
     assert "Traceback" not in done.stderr
+
+
+def test_a_head_has_one_scale(tmp_path, capsys):
+    scales = ["--scale", "age=linear", "--scale", "age=log"]
+    options = ["--images", "x.npy", "--labels", "y.csv", *scales]
+    assert main(["from-arrays", str(tmp_path / "new"), *options]) == 2
+    assert capsys.readouterr().err == "--scale: found age=linear, age=log; write each head once\n"
+
+
+def test_a_place_that_cannot_exist_is_an_error(tmp_path, capsys):
+    place = tmp_path / ("a" * 300)
+    assert main(["multimnist", str(place)]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"{place}: cannot be read (File name too long); make it readable\n"
+    )

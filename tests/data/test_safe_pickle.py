@@ -11,7 +11,7 @@ import pytest
 
 from mhray.data.pickle_batch import parse_batch
 from mhray.data.records import matrix_of
-from mhray.data.safe_pickle import PickledArray, load_pickle, parse_pickle
+from mhray.data.safe_pickle import PickledArray, parse_pickle
 from mhray.errors import DataFormatError, UnsafePickleError
 
 BATCH = Path("train_batch")
@@ -28,6 +28,10 @@ class Calls:
 
     def __reduce__(self):
         return self.call
+
+
+def load(path):
+    return parse_pickle(path.read_bytes(), path)
 
 
 def saved(tmp_path, content, protocol=4):
@@ -54,7 +58,7 @@ def test_code_is_refused_by_name_before_it_runs(tmp_path, function, arguments, n
     call = Calls(function, *(a.format(marker=marker) if a is str(a) else a for a in arguments))
     path = saved(tmp_path, {"data": [call]}, protocol)
     with pytest.raises(UnsafePickleError) as error:
-        load_pickle(path)
+        load(path)
     assert name.split(".")[1] in str(error.value)
     assert str(error.value).startswith(f"{path}: asks for ")
     assert not marker.exists()
@@ -63,7 +67,7 @@ def test_code_is_refused_by_name_before_it_runs(tmp_path, function, arguments, n
 def test_a_refusal_says_what_to_write(tmp_path):
     path = saved(tmp_path, Calls(builtins.eval, "1"))
     with pytest.raises(UnsafePickleError) as error:
-        load_pickle(path)
+        load(path)
     assert str(error.value) == (
         f"{path}: asks for builtins.eval, which plain arrays do not need; nothing was called. "
         "Write the batch as a dict of NumPy arrays or lists"
@@ -75,7 +79,7 @@ def test_a_chain_of_calls_is_refused_at_its_first_name(tmp_path, protocol):
     inner = Calls(builtins.eval, "open('ran', 'w')")
     path = saved(tmp_path, Calls(builtins.map, os.system, [Calls(builtins.list, inner)]), protocol)
     with pytest.raises(UnsafePickleError, match=r"asks for (builtins|itertools)\.i?map"):
-        load_pickle(path)
+        load(path)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +164,7 @@ def test_what_a_name_stands_for_cannot_be_turned_against_us(content, problem):
     ],
 )
 def test_arrays_of_every_protocol_are_read(tmp_path, array, protocol):
-    found = load_pickle(saved(tmp_path, {"data": array}, protocol))["data"]
+    found = load(saved(tmp_path, {"data": array}, protocol))["data"]
     assert isinstance(found, PickledArray)
     np.testing.assert_array_equal(found.array, array)
 
@@ -168,12 +172,12 @@ def test_arrays_of_every_protocol_are_read(tmp_path, array, protocol):
 @pytest.mark.parametrize("protocol", range(6))
 def test_builtin_containers_and_scalars_are_read(tmp_path, protocol):
     content = [{b"k": (1, 2.5, None, True, "é", b"\xff")}, {3}, frozenset({4}), 2j, b""]
-    assert load_pickle(saved(tmp_path, [*content, bytearray(b"ab")], protocol)) == [*content, b"ab"]
+    assert load(saved(tmp_path, [*content, bytearray(b"ab")], protocol)) == [*content, b"ab"]
 
 
 @pytest.mark.parametrize("protocol", range(6))
 def test_numpy_scalars_become_plain_numbers(tmp_path, protocol):
-    found = load_pickle(saved(tmp_path, [np.int64(32), np.float32(0.5)], protocol))
+    found = load(saved(tmp_path, [np.int64(32), np.float32(0.5)], protocol))
     assert found == [32, 0.5]
     assert type(found[0]) is int
 
@@ -205,13 +209,18 @@ def test_what_this_numpy_writes_is_read(content, protocol):
     np.testing.assert_array_equal(found.pixels, IMAGES)
 
 
-@pytest.mark.parametrize(
-    "array", [np.array([{}], object), np.zeros(2, [("a", "u1")]), np.array(["text"])]
-)
-def test_arrays_of_anything_but_numbers_are_refused(tmp_path, array):
+@pytest.mark.parametrize("array", [np.array(["é", "text"]), np.array([b"a", b"bc"])])
+def test_an_array_of_texts_may_stand_beside_the_images(tmp_path, array):
+    found = load(saved(tmp_path, {"filenames": array, "first": array[0]}))
+    np.testing.assert_array_equal(found["filenames"].array, array)
+    assert found["first"] == array[0]
+
+
+@pytest.mark.parametrize("array", [np.array([{}], object), np.zeros(2, [("a", "u1")])])
+def test_arrays_of_anything_but_numbers_and_texts_are_refused(tmp_path, array):
     path = saved(tmp_path, array)
     with pytest.raises(DataFormatError) as error:
-        load_pickle(path)
+        load(path)
     assert str(error.value).startswith(f"{path}: is not a whole pickle of plain data (byte ")
 
 
@@ -222,7 +231,7 @@ def test_a_file_that_is_no_pickle_is_refused(tmp_path, content):
     path = tmp_path / "batch"
     path.write_bytes(content)
     with pytest.raises(DataFormatError) as error:
-        load_pickle(path)
+        load(path)
     assert str(error.value).startswith(f"{path}: is not a whole pickle of plain data (byte ")
     assert str(error.value).endswith("); write it with pickle.dump")
 
@@ -231,7 +240,7 @@ def test_bytes_after_the_end_are_refused(tmp_path):
     path = saved(tmp_path, {})
     path.write_bytes(path.read_bytes() + b"xyz")
     with pytest.raises(DataFormatError) as error:
-        load_pickle(path)
+        load(path)
     assert str(error.value) == f"{path}: found 3 bytes after the end of the pickle; expected 0"
 
 
@@ -242,7 +251,7 @@ def test_a_number_is_never_taken_for_a_size(tmp_path):
             b"cbuiltins\n" + kind + b"\n" + b"\x8a\x05" + struct.pack("<Q", 10**11)[:5] + b"\x85R."
         )
         with pytest.raises(DataFormatError, match="not a whole pickle"):
-            load_pickle(path)
+            load(path)
 
 
 def test_a_forged_shape_is_refused(tmp_path):
@@ -250,10 +259,10 @@ def test_a_forged_shape_is_refused(tmp_path):
     path = tmp_path / "batch"
     path.write_bytes(whole.replace(b"M,\x01", b"M\xff\xff", 1))
     with pytest.raises(DataFormatError, match="cannot reshape"):
-        load_pickle(path)
+        load(path)
     path.write_bytes(whole.replace(b"M,\x01\x85", b"J\xff\xff\xff\xff\x85", 1))
     with pytest.raises(DataFormatError, match="a shape should be a tuple of whole numbers"):
-        load_pickle(path)
+        load(path)
 
 
 def test_a_large_array_lies_where_the_file_was_read(tmp_path):

@@ -422,7 +422,7 @@ def test_compile_takes_effect_when_training_is_set_up(tensor_data):
 def printed_by_two_ranks():
     script = Path(__file__).with_name("two_ranks.py")
     process = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, script], capture_output=True, text=True, check=True, timeout=600
     )
     return [json.loads(line) for line in process.stdout.splitlines()]
 
