@@ -10,18 +10,13 @@ from mhray.training.epochs import Selection
 from mhray.training.origin import reproduce_line
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.record import BASELINE, TrialRecord
+from mhray.tuning.space import format_override
 from mhray.tuning.study import Study
 
 
 def best_of(records: Sequence[TrialRecord], selection: Selection) -> TrialRecord | None:
     """The complete trial with the best selected metric; the earliest of equals; None if none is."""
-    best: TrialRecord | None = None
-    for record in records:
-        if record.state == "COMPLETE" and (
-            best is None or selection.prefers(_value(record, selection), _value(best, selection))
-        ):
-            best = record
-    return best
+    return _furthest([record for record in records if record.state == "COMPLETE"], selection)
 
 
 def front_of(records: Sequence[TrialRecord], study: Study) -> list[TrialRecord]:
@@ -57,6 +52,10 @@ def print_result(
         return
     baseline = next(record for record in records if record.number == BASELINE)
     console.print(result_table(best, baseline, selection, shown, _name_of_baseline(study)))
+    for path, distribution in study.search.items():
+        if distribution.options():
+            options = tuple(distribution.options())
+            console.print(options_table(path, options, records, selection))
     if len(study.objectives) > 1:
         numbers = ", ".join(str(record.number) for record in front_of(records, study))
         console.print(f"Pareto front: trials {numbers}", markup=False)
@@ -83,6 +82,31 @@ def result_table(
         values = [metrics.get(f"{split}/{name}") for split in ("val", "test") for metrics in found]
         table.add_row(word, *map(_cell, values))
     return table
+
+
+def options_table(
+    path: str, options: Sequence[str], records: Sequence[TrialRecord], selection: Selection
+) -> Table:
+    """How far the trials of each option of a path came; those that were stopped count as well."""
+    table = Table(title=f"{path}: what each option reached", title_justify="left")
+    table.add_column("option")
+    for name in ("trials", "complete", selection.metric, "of trial"):
+        table.add_column(name, justify="right")
+    for option in options:
+        drawn = [r for r in records if format_override(path, option) in r.overrides]
+        best = _furthest([record for record in drawn if record.epochs], selection)
+        value, number = (_value(best, selection), str(best.number)) if best else (None, "-")
+        complete = sum(record.state == "COMPLETE" for record in drawn)
+        table.add_row(option, str(len(drawn)), str(complete), _cell(value), number)
+    return table
+
+
+def _furthest(records: Sequence[TrialRecord], selection: Selection) -> TrialRecord | None:
+    best: TrialRecord | None = None
+    for record in records:
+        if best is None or selection.prefers(_value(record, selection), _value(best, selection)):
+            best = record
+    return best
 
 
 def _name_of_baseline(study: Study) -> str:

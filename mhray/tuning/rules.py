@@ -6,6 +6,7 @@ Each rule yields the places it is broken at, with what to say there.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
+from mhray.errors import did_you_mean
 from mhray.training.epochs import sensible_mode
 from mhray.tuning.distributions import LOSS_WEIGHTS, Distribution
 from mhray.tuning.schema import written
@@ -53,6 +54,7 @@ def broken_rules(study: Study) -> Iterator[Finding]:
     yield from _unfit_metrics(study)
     yield from _repeated_metrics(study)
     yield from _endless_grace(study)
+    yield from _unknown_option(study)
     yield from _shared_gpus(study)
 
 
@@ -194,6 +196,15 @@ def _endless_grace(study: Study) -> Iterator[Finding]:
         problem = grace_problem(study.scheduler.asha.grace_epochs, max_epochs)
         if problem:
             yield ("scheduler", "asha", "grace_epochs"), problem
+
+
+def _unknown_option(study: Study) -> Iterator[Finding]:
+    if study.scheduler is None or (path := study.scheduler.asha.within) is None:
+        return
+    known = [path for path, distribution in study.search.items() if distribution.options()]
+    if path not in known:
+        hint = did_you_mean(path, known) if known else "write a one_of in search, or take it out"
+        yield ("scheduler", "asha", "within"), f"no trial draws an option of {path}; {hint}"
 
 
 def _shared_gpus(study: Study) -> Iterator[Finding]:

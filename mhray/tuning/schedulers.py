@@ -4,8 +4,10 @@ The schedulers are Ray's. What is added is memory: after a resume the rungs hold
 holds, or the first trials of the new start would be compared with nothing.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
@@ -45,12 +47,42 @@ class ASHA(ASHAScheduler):
         return self.CONTINUE if is_spared else action
 
 
+class WithinOptions(FIFOScheduler):
+    """One ASHA for the trials of each option of a path: a bracket of its own for each of them."""
+
+    def __init__(self, path: str, past: Sequence[TrialRecord], **options: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._start = f"{path}="
+        self._by_option: dict[str, ASHA] = defaultdict(partial(ASHA, past, **options))
+
+    @override
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        self._of(trial).on_trial_add(tune_controller, trial)
+
+    @override
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        return self._of(trial).on_trial_result(tune_controller, trial, result)
+
+    @override
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        self._of(trial).on_trial_complete(tune_controller, trial, result)
+
+    @override
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+        self._of(trial).on_trial_remove(tune_controller, trial)
+
+    def _of(self, trial: Any) -> ASHA:
+        overrides = trial.config["overrides"]
+        return self._by_option[next(text for text in overrides if text.startswith(self._start))]
+
+
 def scheduler_of(study: Study, max_epochs: int, past: Sequence[TrialRecord]) -> TrialScheduler:
     """The study's scheduler, knowing the epochs of trials that ended or are resumed."""
     if study.scheduler is None:
         return FIFOScheduler()  # type: ignore[no-untyped-call]
     asha = study.scheduler.asha
-    scheduler = ASHA(
+    make = ASHA if asha.within is None else partial(WithinOptions, asha.within)
+    scheduler = make(
         past,
         time_attr="epoch",
         metric="best",
@@ -62,6 +94,10 @@ def scheduler_of(study: Study, max_epochs: int, past: Sequence[TrialRecord]) -> 
     for record in past:
         if record.state != "RUNNING":
             scheduler.on_trial_add(
-                None, PastTrial(f"past-{record.number}", {"number": record.number})
+                None,
+                PastTrial(
+                    f"past-{record.number}",
+                    {"number": record.number, "overrides": record.overrides},
+                ),
             )
     return scheduler

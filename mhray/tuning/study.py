@@ -82,10 +82,13 @@ class Asha(Section):
     Attributes:
         grace_epochs: epochs that every trial gets.
         keep_one_in: at each rung, one trial in so many goes on.
+        within: a searched path with options: trials are compared with those of their option only.
+            Early rungs otherwise pick the architecture that learns fastest, not the best one.
     """
 
     grace_epochs: Annotated[int, Field(ge=1)] = 1
     keep_one_in: Annotated[int, Field(ge=2)] = 3
+    within: str | None = None
 
 
 class AshaScheduler(Section):

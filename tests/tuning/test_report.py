@@ -90,3 +90,17 @@ def test_several_objectives_show_their_front(a_study):
 @pytest.mark.parametrize("state", ["PRUNED", "FAIL"])
 def test_a_study_without_a_complete_trial_says_so(a_study, state):
     assert "no trial is complete" in printed(a_study(), [a_record(0, state, 0.2, 0.2)])
+
+
+def test_what_each_option_of_a_path_reached_is_shown(a_study):
+    options = {name: {"model.net.dropout": {"uniform": [0, 1]}} for name in ("cnn", "vit", "eff")}
+    study = a_study(search={"model": {"one_of": options}})
+    rows = [("COMPLETE", 0.5, "cnn"), ("PRUNED", 0.6, "cnn"), ("PRUNED", 0.4, "vit")]
+    records = [
+        replace(a_record(number, state, acc, acc), overrides=(f"model={model}", "seed=1"))
+        for number, (state, acc, model) in enumerate(rows)
+    ]
+    text = printed(study, records)
+    assert cells_of(text, "cnn") == ["cnn", "2", "1", "0.6000", "1"]
+    assert cells_of(text, "vit") == ["vit", "1", "0", "0.4000", "2"]
+    assert cells_of(text, "eff") == ["eff", "0", "0", "-", "-"]
