@@ -1,6 +1,7 @@
 """What several tests need: small data sets, and commands run as a user runs them."""
 
 import json
+import logging
 import os
 import pickle
 import subprocess
@@ -17,6 +18,18 @@ from mhray.train import main as train
 pytest.register_assert_rewrite("mhray.data.dataset_contract", "mhray.models.network_contract")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _root_logger_as_before():
+    """Takes away the handlers that Hydra installs in a test; their stream ends with the test."""
+    root = logging.getLogger()
+    before = list(root.handlers)
+    yield
+    for handler in set(root.handlers).difference(before):
+        if type(handler) in (logging.StreamHandler, logging.FileHandler):
+            root.removeHandler(handler)
+            handler.close()
 
 
 @pytest.fixture(scope="session")
