@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from mhray.data.header import Header, Parameter
-from mhray.data.records import Bytes, Split
+from mhray.data.pickle_batch import text_keys
+from mhray.data.records import Bytes, Split, shown
 from mhray.data.safe_pickle import PickledArray, parse_pickle
 from mhray.data.writing import refuse_existing, write_dataset
 from mhray.errors import DataFormatError, DataNotFoundError, StorageError, reading
@@ -80,7 +81,7 @@ def _read_members(archive: Path) -> dict[str, tuple[Member, Path]]:
     found = {}
     with reading(archive):
         for path, content in members:
-            found[path.name] = _text_keys(parse_pickle(content, path), path), path
+            found[path.name] = text_keys(parse_pickle(content, path), path, "a dict"), path
     missing = [f"{_FOLDER}/{name}" for name in _NAMES if name not in found]
     if missing:
         raise DataNotFoundError(f"{archive}: has no {', '.join(missing)}; {_WHAT_TO_WRITE}")
@@ -119,12 +120,6 @@ def _packed(archive: Path) -> Iterator[tuple[Path, bytes]]:
         ) from None
 
 
-def _text_keys(found: object, path: Path) -> Member:
-    if not isinstance(found, dict):
-        raise DataFormatError(f"{path}: holds a {type(found).__name__}; expected a dict")
-    return {_text(key): value for key, value in found.items()}
-
-
 def _header_of(meta: Member, path: Path) -> Header:
     return Header(
         dataset_name="cifar100",
@@ -149,8 +144,8 @@ def _header_of(meta: Member, path: Path) -> Header:
 def _class_names(meta: Member, key: str, classes: int, path: Path) -> tuple[str, ...]:
     names = _list_of(meta, key, path, classes, "one per class")
     if wrong := [name for name in names if not isinstance(name, str | bytes)]:
-        raise DataFormatError(f"{path}: {key!r} holds {wrong[0]!r:.40}; expected names")
-    return tuple(map(_text, names))
+        raise DataFormatError(f"{path}: {key!r} holds {shown(wrong[0])}; expected names")
+    return tuple(name.decode("latin1") if isinstance(name, bytes) else str(name) for name in names)
 
 
 def _split_of(batch: Member, path: Path) -> Split:
@@ -176,7 +171,7 @@ def _labels(batch: Member, key: str, classes: int, path: Path, images: int) -> B
     for sample, label in enumerate(labels):
         if type(label) is not int or not 0 <= label < classes:
             raise DataFormatError(
-                f"{path}: sample {sample}: found {label!r:.40} in {key!r}; "
+                f"{path}: sample {sample}: found {shown(label)} in {key!r}; "
                 f"expected 0 to {classes - 1}"
             )
     return np.array(labels, np.uint8)
@@ -191,7 +186,3 @@ def _list_of(member: Member, key: str, path: Path, length: int, why: str) -> lis
     if len(found) != length:
         raise DataFormatError(f"{path}: {key!r} has {len(found)} entries; expected {length}, {why}")
     return found
-
-
-def _text(word: object) -> str:
-    return word.decode("latin1") if isinstance(word, bytes) else str(word)

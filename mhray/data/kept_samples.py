@@ -22,12 +22,12 @@ _DETERMINISTIC = frozenset(
     {
         transforms.CenterCrop,
         transforms.ConvertImageDtype,
-        transforms.ToPILImage,
         transforms.Grayscale,
         transforms.Normalize,
         transforms.Pad,
         transforms.PILToTensor,
         transforms.Resize,
+        transforms.ToPILImage,
         transforms.ToTensor,
         v2.CenterCrop,
         v2.ConvertImageDtype,

@@ -39,7 +39,7 @@ def parse_batch(content: bytes, path: Path) -> Batch:
         UnsafePickleError: it names anything that plain arrays do not need.
         DataFormatError: it is no pickle of images and label records.
     """
-    batch = _text_keys(parse_pickle(content, path), path)
+    batch = text_keys(parse_pickle(content, path), path, "a dict with 'data' and 'labels'")
     label_key = next((key for key in LABEL_KEYS if key in batch), None)
     if "data" not in batch:
         raise DataFormatError(f"{path}: has no key 'data'; found {_listing(batch)}")
@@ -60,11 +60,14 @@ def parse_batch(content: bytes, path: Path) -> Batch:
     return Batch(pixels, *parse_records(records, path), size)
 
 
-def _text_keys(found: object, path: Path) -> Mapping[str, object]:
+def text_keys(found: object, path: Path, expected: str) -> Mapping[str, object]:
+    """The items of a dict whose keys are texts, which Python 2 wrote as bytes.
+
+    Raises:
+        DataFormatError: it is no dict; ``expected`` is what the message asks for.
+    """
     if not isinstance(found, dict):
-        raise DataFormatError(
-            f"{path}: holds a {type(found).__name__}; expected a dict with 'data' and 'labels'"
-        )
+        raise DataFormatError(f"{path}: holds a {type(found).__name__}; expected {expected}")
     return {
         key.decode("latin1") if isinstance(key, bytes) else key: value
         for key, value in found.items()

@@ -299,3 +299,13 @@ def test_a_download_is_checked_and_read(tmp_path, monkeypatch, members, served):
     monkeypatch.setattr(CIFAR100, "tgz_md5", calculate_md5(archive))
     build_cifar100(tmp_path / "new")
     assert_holds(tmp_path / "new", members)
+
+
+def test_a_label_that_holds_itself_many_times_over_is_not_spelled_out(tmp_path, members):
+    bomb = []
+    for _ in range(60):
+        bomb = [bomb, bomb]
+    members["train"][b"fine_labels"][0] = bomb
+    archive = packed(tmp_path / "a.tar.gz", members)
+    with pytest.raises(DataFormatError, match=r"sample 0: found a list in 'fine_labels'; expected"):
+        build_cifar100(tmp_path / "new", archive)
