@@ -9,7 +9,7 @@ SECONDS ?= 60
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep ui test lint format bench fuzz wheel clean
+.PHONY: help install sweep ui test lint format bench results fuzz wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ bench: $(INSTALLED) ## measure opening, loader, step and sweep against the usual
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/sweep.py
+
+results: $(INSTALLED) ## train every sized preset for 20 core-minutes with 3 seeds, into docs/results.md (4 h on two cores)
+	$(BIN)/python benchmarks/presets.py
 
 fuzz: $(INSTALLED) ## read damaged files: 100 000 at random, then by coverage (SECONDS=60 for each kind)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
