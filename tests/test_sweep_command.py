@@ -153,7 +153,8 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_resumes(command, sho
     rest, _ = process.communicate()
     assert process.returncode == 3, rest
     assert "resume with: python -m mhray.sweep" in rest
-    before = [trial.user_attrs["epochs"] for trial in trials_in(tmp_path)]
+    # Of two trials that started together one may not have reached an epoch's end yet.
+    before = [trial.user_attrs.get("epochs", []) for trial in trials_in(tmp_path)]
     done = command("mhray.sweep", *longer, f"budget.trials={len(before)}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "started, again from epoch" in done.stdout
@@ -166,7 +167,7 @@ def assert_trials_went_on(trials, before):
         epochs = trial.user_attrs["epochs"]
         assert [row["epoch"] for row in epochs] == list(range(1, 13))
         assert epochs[: len(kept)] == kept
-        assert trial.user_attrs["starts"] == 2
+        assert trial.user_attrs["starts"] == 2 or not kept
 
 
 def test_a_killed_driver_loses_no_finished_trial(command, short_study, tmp_path):
