@@ -11,6 +11,19 @@ CATEGORICAL = "categorical"
 
 
 @dataclass(frozen=True)
+class Implication:
+    """How a head's class follows from another head's: from a fine class, say, the coarse one.
+
+    Attributes:
+        by: the other head.
+        classes: for each class of the other head, this head's; None where no sample tells.
+    """
+
+    by: str
+    classes: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
 class Head:
     """One named prediction: a class in ``[0, num_classes)`` for each image.
 
@@ -20,8 +33,10 @@ class Head:
         smallest_value: the value in the data files that is class 0.
         class_names: one name per class, or empty.
         scale: what the header says of the values; anything but ``categorical`` orders them.
-        is_skewed: some classes are much rarer than others. Known of the samples, so it is no part
-            of what the head is: two heads that differ in it alone are equal.
+        is_skewed: some classes are much rarer than others. Like all that follows it is known of
+            the samples and no part of what the head is: heads that differ in it alone are equal.
+        largest_share: of the samples, that of the commonest class; 0 where it is not known.
+        implied_by: the heads from whose class this one's follows.
     """
 
     name: str
@@ -30,6 +45,8 @@ class Head:
     class_names: tuple[str, ...] = ()
     scale: str = CATEGORICAL
     is_skewed: bool = field(default=False, compare=False, repr=False)
+    largest_share: float = field(default=0.0, compare=False, repr=False)
+    implied_by: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def is_ordinal(self) -> bool:

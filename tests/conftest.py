@@ -109,6 +109,41 @@ def foreign(tmp_path_factory):
     return made
 
 
+COARSE_OF = [0, 0, 1, 1, 2, 2]  # of the fine classes; a seventh and a fourth coarse one are empty
+
+
+@pytest.fixture(scope="session")
+def fine_coarse(tmp_path_factory):
+    """A directory of 300 training and 100 test images of 16x16 pixels, with three heads.
+
+    ``fine`` tells ``coarse``, whose values begin at 5, and ``noise`` has nothing to do with images.
+    """
+    draw = np.random.default_rng(0)
+    looks = draw.integers(256, size=(6, 3, 16, 16))
+    header = EXAMPLE_HEADER | {
+        "n_samples": 400,
+        "train_samples": 300,
+        "test_samples": 100,
+        "image_size": "16x16x3",
+        "parameter_names": ["coarse", "fine", "noise"],
+        "parameter_mappings": {
+            "coarse": {"min": 5, "max": 8, "scale": "categorical"},
+            "fine": {"min": 0, "max": 6, "scale": "categorical"},
+            "noise": {"min": 0, "max": 3, "scale": "categorical"},
+        },
+    }
+    images, records = {}, {}
+    for name, size in (("train_batch", 300), ("test_batch", 100)):
+        fine, noise = np.arange(size) % 6, draw.integers(4, size=size)
+        blurred = looks[fine] + draw.normal(0, 60, (size, 3, 16, 16))
+        images[name] = blurred.clip(0, 255).astype(np.uint8)
+        coarse = np.array(COARSE_OF)[fine] + 5
+        columns = (np.full(size, 3), 0 * fine, coarse, 0 * fine + 1, fine, 0 * fine + 2, noise)
+        records[name] = np.stack(columns, axis=1).astype(np.uint8)
+    directory = tmp_path_factory.mktemp("hierarchy") / "fine_coarse"
+    return Foreign(directory, header, images, records).write(directory)
+
+
 @pytest.fixture
 def command(tmp_path):
     """Runs ``python -m MODULE ARGUMENTS`` in an empty directory; gives the finished process."""

@@ -17,7 +17,7 @@ from mhray.tuning.yaml_lines import Place, read_yaml
 
 CONFIGS = shipped_directory() / "configs"
 SWEEPS = shipped_directory() / "sweeps"
-GROUPS = ("data", "experiment", "logger", "model", "paths", "scheduler", "trainer")
+GROUPS = ("data", "experiment", "logger", "model", "paths", "scheduler", "trainer", "weighting")
 OPTIONS = [
     (path.parent.name, path) for group in GROUPS for path in sorted(CONFIGS.glob(f"{group}/*"))
 ]
@@ -38,8 +38,8 @@ def test_every_option_of_a_group_composes(group, path):
 
 
 def test_a_weighting_is_chosen_for_the_model():
-    chosen = compose_run(["weighting@model.weighting=fixed"]).model.weighting
-    assert chosen["_target_"] == "mhray.models.weighting.FixedWeighting"
+    chosen = compose_run(["weighting=dwa"]).model.weighting
+    assert chosen["_target_"] == "mhray.models.weighting.DWA"
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=ids)

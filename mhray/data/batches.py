@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from mhray.data.header import Header, Layout, Parameter, find_header, read_header
+from mhray.data.implications import implying_heads
 from mhray.data.mapped import Original, keep_mapped, open_mapped
 from mhray.data.pickle_batch import Batch, parse_batch
 from mhray.data.records import Split, check_range, images_of, parse_records, shown
-from mhray.data.statistics import evenness
+from mhray.data.statistics import evenness, largest_share
 from mhray.errors import ConfigError, DataFormatError, DataNotFoundError, reading
 from mhray.heads import Head
 
@@ -205,7 +206,7 @@ def _heads_of(directory: Path, header: Header, name: str, split: Split) -> tuple
             where = f"{path}: head {mapping.name}"
             check_range(split.values[:, index], mapping.minimum, mapping.maximum, where)
     largest = _largest_values(directory, header, name, split, mappings)
-    found = (
+    found = [
         Head(
             mapping.name,
             mapping.maximum - mapping.minimum + 1,
@@ -216,10 +217,17 @@ def _heads_of(directory: Path, header: Header, name: str, split: Split) -> tuple
         if mapping
         else Head(head, largest[index] + 1)
         for index, (head, mapping) in enumerate(zip(names, mappings, strict=True))
-    )
+    ]
     return tuple(
-        replace(head, is_skewed=evenness(column, head.num_classes) < _SKEWED)
-        for head, column in zip(found, split.values.T, strict=True)
+        replace(
+            head,
+            is_skewed=evenness(column, head.num_classes) < _SKEWED,
+            largest_share=largest_share(column),
+            implied_by=tuple(names[index] for index in implying),
+        )
+        for head, column, implying in zip(
+            found, split.values.T, implying_heads(split.values), strict=True
+        )
     )
 
 

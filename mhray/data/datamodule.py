@@ -167,6 +167,8 @@ class CIFAR100MHDataModule(LightningDataModule):
             "heads_config": self.num_classes,
             "ordinal_heads": tuple(head.name for head in self.heads if head.is_ordinal),
             "skewed_heads": tuple(head.name for head in self.heads if head.is_skewed),
+            "implied_heads": self._train.implied_heads,
+            "largest_shares": {head.name: head.largest_share for head in self.heads},
             "image_shape": self.image_shape,
             "num_train_samples": len(self._partition.train),
             "num_val_samples": len(self._partition.val),

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,10 +17,11 @@ from typing_extensions import override
 from mhray.data.batches import TEST, TRAIN, batch_path, open_split
 from mhray.data.header import Header, Layout
 from mhray.data.header_rules import LARGEST_BYTE
+from mhray.data.implications import implications
 from mhray.data.records import Bytes
 from mhray.data.statistics import channel_statistics
 from mhray.errors import DataFormatError, no_such_head
-from mhray.heads import Head, heads_config
+from mhray.heads import Head, Implication, heads_config
 
 Targets = NDArray[np.integer[Any]]
 Transform = Callable[[Any], Any]
@@ -105,6 +106,11 @@ class MultiheadDatasetBase(Dataset[tuple[Any, Any]], ABC):
             "max": head.smallest_value + head.num_classes - 1,
             "scale": head.scale,
         }
+
+    @cached_property
+    def implied_heads(self) -> dict[str, tuple[Implication, ...]]:
+        """Of each head that others imply, how its class follows from theirs."""
+        return implications(self.targets, self.heads)
 
     def get_class_distribution(self) -> dict[str, dict[int, int]]:
         """How many samples each class of each head has."""

@@ -1,4 +1,4 @@
-"""What can be counted in a split: channel means and deviations, and how even the classes are.
+"""What can be counted in a split: channel means and deviations, and how the classes share it.
 
 A histogram per channel needs no copy of the images in floating point, and gives the same numbers in
 whatever order the samples come.
@@ -37,6 +37,15 @@ def channel_statistics(
     mean = counts @ scale / total
     variance = counts @ scale**2 / total - mean**2
     return tuple(mean.tolist()), tuple(np.sqrt(np.maximum(variance, 0)).tolist())
+
+
+def largest_share(values: Bytes) -> float:
+    """The share of the commonest value, in (0, 1]: how often whoever always names it is right.
+
+    >>> largest_share(np.array([0, 1, 1, 3], np.uint8))
+    0.5
+    """
+    return float(np.bincount(values).max() / len(values))
 
 
 def evenness(values: Bytes, num_classes: int) -> float:

@@ -5,19 +5,19 @@ module before the first step, and everything that names a head is checked agains
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 import torch
-from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from mhray.errors import ConfigError, DivergedError, no_such_head
+from mhray.errors import ConfigError, DivergedError
 from mhray.models.classifiers import ImageShape, ModulePerHead, MultiheadNetwork
+from mhray.models.lean_module import LeanModule
 from mhray.models.optimisation import (
     Scheduler,
     check_clipping,
@@ -25,15 +25,22 @@ from mhray.models.optimisation import (
     check_scheduler,
     make_scheduler_for,
 )
-from mhray.models.tally import EpochMetrics, Tally, refuse_shared_names
-from mhray.models.weighting import FixedWeighting, Weighting
+from mhray.models.tallies import Tallies
+from mhray.models.tally import EpochMetrics, Tally
+from mhray.models.trained_heads import (
+    ImpliedHeads,
+    PredictedHeads,
+    refuse_other_heads,
+    refuse_unpredicted,
+)
+from mhray.models.weighting import FixedWeighting, Weighting, parameter_groups
 
 # images (batch, channels, height, width), and each head's targets (batch,)
 Batch: TypeAlias = tuple[Tensor, dict[str, Tensor]]
 
 
-class MultiheadLitModule(LightningModule):
-    """Trains a network on all heads of the data.
+class MultiheadLitModule(LeanModule):
+    """Trains a network on all heads of the data, or on `train_heads` alone.
 
     `optimizer`, `scheduler` and `weighting` are classes, or partials that lack what only set-up
     knows: the parameters, the optimiser, the heads and `loss_weights`. `val/acc_best` and a
@@ -45,6 +52,8 @@ class MultiheadLitModule(LightningModule):
     """
 
     weighting: Weighting
+    predicted: PredictedHeads
+    _tallies: Tallies
     _train_tally: Tally
     _eval_tally: Tally
 
@@ -58,6 +67,7 @@ class MultiheadLitModule(LightningModule):
         compile: bool = False,  # noqa: A002, FBT001, FBT002 - the documented interface
         primary_head: str | None = None,
         weighting: Callable[..., Weighting] | None = None,
+        train_heads: Sequence[str] | str | None = None,
     ) -> None:
         super().__init__()
         check_optimizer(optimizer)
@@ -72,36 +82,28 @@ class MultiheadLitModule(LightningModule):
         self._auto_configures = auto_configure_from_dataset
         self._compiles = compile
         self._primary_head = primary_head
-        self._ordinal_heads: tuple[str, ...] = ()
-        self._skewed_heads: dict[str, int] = {}
+        self._train_heads = train_heads
         self._best_acc = -math.inf
-
-    @override
-    def __setattr__(self, name: str, value: Any) -> None:
-        # The Trainer notes its current hook here 40 times a step (Lightning 2.6); looking for
-        # parameters and submodules in it, as nn.Module does, is a sixth of the loop's overhead.
-        if name == "_current_fx_name":
-            self.__dict__[name] = value
-        else:
-            super().__setattr__(name, value)
 
     @override
     def setup(self, stage: str) -> None:
         """Builds what depends on the data; later calls change nothing.
 
-        A data module whose information has no `ordinal_heads` or `skewed_heads` has none.
+        A data module whose information has no `ordinal_heads`, `skewed_heads`, `implied_heads` or
+        `largest_shares` has none.
 
         Raises:
-            HeadMismatchError: a loss weight, `primary_head` or the data module's information names
-                a head that the data lack.
+            HeadMismatchError: a loss weight, `primary_head`, `train_heads` or the data module's
+                information names a head that the data lack.
             ConfigError: the network was made for other data, or nothing says for which; or two
-                heads would log a metric of one name; or the optimiser does not bear that
-                gradients are clipped.
+                heads would log a metric of one name; or `primary_head` is not predicted; or the
+                optimiser does not bear that gradients are clipped.
         """
         if self._auto_configures and (self._datamodule is not None or not self.criteria):
             info = self._dataset_info()
-            self.configure(tuple(info["image_shape"]), info["heads_config"])
-            self._take_metrics(info)
+            shape, implied = tuple(info["image_shape"]), info.get("implied_heads", {})
+            self.configure(shape, info["heads_config"], implied)
+            self._tallies = Tallies.of(info, self.predicted)
         elif self.net.heads_config and self.net.image_shape:
             self.configure(self.net.image_shape, self.net.heads_config)
         else:
@@ -109,6 +111,7 @@ class MultiheadLitModule(LightningModule):
                 "model.net: its heads are not known; write model.auto_configure_from_dataset=true, "
                 "or give model.net heads_config, input_channels and input_size"
             )
+        refuse_unpredicted(self._primary_head, self.predicted.names)
         if stage == "fit":
             if self.trainer.gradient_clip_val:
                 check_clipping(self._make_optimizer, self.trainer.precision)
@@ -116,33 +119,38 @@ class MultiheadLitModule(LightningModule):
             if self._compiles:
                 self.net.compile()
 
-    def configure(self, image_shape: ImageShape, heads_config: Mapping[str, int]) -> None:
+    def configure(
+        self,
+        image_shape: ImageShape,
+        heads_config: Mapping[str, int],
+        implied_heads: ImpliedHeads | None = None,
+    ) -> None:
         """Builds the layers, the weighting and the criteria, unless they are built already.
 
         Set-up does it with the data module's answers; without a Trainer, call it yourself.
 
         Raises:
-            HeadMismatchError: a loss weight or `primary_head` names a head that is not there.
-            ConfigError: the network was made for other images or heads, or a loss weight is wrong.
+            HeadMismatchError: a loss weight, `primary_head` or `train_heads` names a head that is
+                not there.
+            ConfigError: the network was made for other images or heads, or a loss weight or
+                `train_heads` is wrong.
         """
         heads = self.net.configure(image_shape, heads_config)
-        if self.criteria:
-            return
-        if self._primary_head is not None and self._primary_head not in heads:
-            raise no_such_head("model.primary_head", self._primary_head, heads)
-        self.weighting = self._make_weighting(heads, self._loss_weights)
-        for name in heads:
-            self.criteria[name] = nn.CrossEntropyLoss()
+        if implied_heads or not self.criteria:
+            self.predicted = PredictedHeads(heads, self._train_heads, implied_heads or {})
+            self._tallies = Tallies(self.predicted)
+        if not self.criteria:
+            self._build(heads)
 
     @override
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """The logits of every head, each (batch, classes)."""
-        logits: dict[str, Tensor] = self.net(images)
+    def forward(self, images: Tensor) -> Mapping[str, Tensor]:
+        """The logits of every head that is predicted, each (batch, classes)."""
+        logits: Mapping[str, Tensor] = self.predicted(self.net(images))
         return logits
 
     @override
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = self._make_optimizer(self.parameters())
+        optimizer = self._make_optimizer(parameter_groups(self))
         if self._make_scheduler is None:
             return optimizer
         scheduler = make_scheduler_for(optimizer, self._make_scheduler)
@@ -152,32 +160,32 @@ class MultiheadLitModule(LightningModule):
         }
 
     @override
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        # Optimizer.zero_grad opens a profiler range first: 0.1 ms a step on a CPU (torch 2.14).
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
+    def on_train_start(self) -> None:
+        self._train_tally = self._tallies.of_training(self.device)
 
     @override
-    def on_train_start(self) -> None:
-        self._train_tally = self._new_tally()
+    def on_train_epoch_start(self) -> None:
+        self.weighting.begin_epoch(self.current_epoch)
 
     @override
     def training_step(self, batch: Batch) -> Tensor:
-        return self._step(batch, self._train_tally)
+        loss = self._step(batch, self._train_tally)
+        self._train_tally.add_weights(self.weighting.weights_in_use())
+        return loss
 
     @override
     def on_train_epoch_end(self) -> None:
         metrics = self._read(self._train_tally)
-        self._train_tally = self._new_tally()
+        self._train_tally = self._tallies.of_training(self.device)
         # A run resumed at the end of an epoch comes here without having trained in it.
         if metrics is not None:
             self._refuse_divergence(metrics)
+            self.weighting.end_epoch([metrics.head_losses[name] for name in self.predicted.trained])
             self._log_metrics(metrics.named("train"))
 
     @override
     def on_validation_epoch_start(self) -> None:
-        self._eval_tally = self._new_tally()
+        self._eval_tally = self._tallies.of_evaluation(self.device)
 
     @override
     def validation_step(self, batch: Batch) -> None:
@@ -193,7 +201,7 @@ class MultiheadLitModule(LightningModule):
 
     @override
     def on_test_epoch_start(self) -> None:
-        self._eval_tally = self._new_tally()
+        self._eval_tally = self._tallies.of_evaluation(self.device)
 
     @override
     def test_step(self, batch: Batch) -> None:
@@ -206,10 +214,9 @@ class MultiheadLitModule(LightningModule):
             self._log_metrics(metrics.named("test"))
 
     @override
-    def predict_step(self, batch: Batch) -> dict[str, Tensor]:
-        """The logits of every head, each (batch, classes); the targets are left unread."""
-        logits: dict[str, Tensor] = self(batch[0])
-        return logits
+    def predict_step(self, batch: Batch) -> Mapping[str, Tensor]:
+        """The logits of every predicted head, each (batch, classes); targets are left unread."""
+        return self.forward(batch[0])
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -223,6 +230,7 @@ class MultiheadLitModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved = checkpoint["mhray"]
         self.configure(saved["image_shape"], saved["heads_config"])
+        self.weighting.check_saved(checkpoint["state_dict"])
         self._best_acc = saved["best_acc"]
 
     @property
@@ -242,29 +250,23 @@ class MultiheadLitModule(LightningModule):
         info: dict[str, Any] = self._datamodule.get_dataset_info()
         return info
 
-    def _take_metrics(self, info: Mapping[str, Any]) -> None:
-        """Learns of which heads more is logged than loss and accuracy."""
-        heads = info["heads_config"]
-        ordinal, skewed = info.get("ordinal_heads", ()), info.get("skewed_heads", ())
-        for name in (*ordinal, *skewed):
-            if name not in heads:
-                raise no_such_head("get_dataset_info", name, heads)
-        refuse_shared_names(heads, skewed)
-        self._ordinal_heads = tuple(ordinal)
-        self._skewed_heads = {name: heads[name] for name in skewed}
-
-    def _new_tally(self) -> Tally:
-        return Tally(
-            self.criteria, self.device, ordinal=self._ordinal_heads, skewed=self._skewed_heads
-        )
+    def _build(self, heads: Mapping[str, int]) -> None:
+        trained = self.predicted.trained
+        refuse_other_heads(heads, trained, self._loss_weights or {}, self._primary_head)
+        self.weighting = self._make_weighting(trained, self._loss_weights)
+        for name in heads:
+            self.criteria[name] = nn.CrossEntropyLoss()
+            if name not in trained:
+                # DDP refuses parameters that are to be trained and get no gradient.
+                self.net.heads[name].requires_grad_(requires_grad=False)
 
     def _step(self, batch: Batch, tally: Tally) -> Tensor:
         images, targets = batch
-        logits = self.net(images)
+        logits = self.predicted(self.net(images))
         losses = torch.stack(
-            [criterion(logits[name], targets[name]) for name, criterion in self.criteria.items()]
+            [self.criteria[name](logits[name], targets[name]) for name in self.predicted.names]
         )
-        loss: Tensor = self.weighting(losses)
+        loss: Tensor = self.weighting(self.predicted.losses_to_train_on(losses))
         tally.add(loss, losses, logits, targets)
         return loss
 

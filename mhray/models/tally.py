@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from mhray.errors import ConfigError
+from mhray.models.trained_heads import ImpliedHead
 
+STANDARD_ERRORS = 3  # beyond which an accuracy is no luck: once in 740 times it is
 SMALLEST_LOSS = 1e-12  # what a loss counts as at least, where one is divided by another
 
 
@@ -28,6 +30,11 @@ class EpochMetrics:
         head_maes: of each ordinal head, the mean distance of predicted and true class, in classes.
         head_balanced_accs: of each skewed head, the mean over the classes that occur of their
             recall, in [0, 1] (Brodersen et al. 2010).
+        chance_accs: of some heads, the accuracy that naming the commonest class always has, and as
+            much more as luck may add.
+        implied_accs: of each trained head and a trained head that implies it, what the accuracy
+            would be if the other's prediction told the class.
+        head_weights: the factor of each head's gradient, the mean over the steps; of training only.
         diverged: the loss that was not finite first (`loss` or `<head>_loss`), if one was not.
     """
 
@@ -36,6 +43,9 @@ class EpochMetrics:
     head_accs: dict[str, float]
     head_maes: dict[str, float] = field(default_factory=dict)
     head_balanced_accs: dict[str, float] = field(default_factory=dict)
+    chance_accs: dict[str, float] = field(default_factory=dict)
+    implied_accs: dict[tuple[str, str], float] = field(default_factory=dict)
+    head_weights: dict[str, float] = field(default_factory=dict)
     diverged: str | None = None
 
     @property
@@ -77,10 +87,27 @@ class EpochMetrics:
             **{
                 f"{split}/{head}_balanced_acc": acc for head, acc in self.head_balanced_accs.items()
             },
+            **{chance_metric(split, head): acc for head, acc in self.chance_accs.items()},
+            **{implied_metric(split, *pair): acc for pair, acc in self.implied_accs.items()},
+            **{f"{split}/{head}_weight": weight for head, weight in self.head_weights.items()},
             f"{split}/acc_mean": self.acc_mean,
             f"{split}/acc_spread": self.acc_spread,
             **({f"{split}/loss_ratio": ratio} if ratio is not None else {}),
         }
+
+
+def chance_metric(split: str, head: str) -> str:
+    """The name under which it is logged which accuracy of a head may still be chance."""
+    return f"{split}/{head}_acc_chance"
+
+
+def implied_metric(split: str, head: str, by: str) -> str:
+    """The name under which the accuracy of a head is logged if another one told its class.
+
+    >>> implied_metric("val", "coarse", by="fine")
+    'val/coarse_acc_implied_by_fine'
+    """
+    return f"{split}/{head}_acc_implied_by_{by}"
 
 
 def refuse_shared_names(heads: Collection[str], skewed: Iterable[str]) -> None:
@@ -105,6 +132,10 @@ class Tally:
         device: where the batches are.
         ordinal: the heads of which the mean absolute error is wanted.
         skewed: the heads of which the balanced accuracy is wanted, and their numbers of classes.
+        implied: the heads of which it is wanted how well another head tells them.
+        largest_shares: of the samples, that of the commonest class, of the heads of which the
+            accuracy of chance is wanted.
+        trained: the heads of which the weights are wanted, in their order.
     """
 
     def __init__(
@@ -114,6 +145,9 @@ class Tally:
         *,
         ordinal: Collection[str] = (),
         skewed: Mapping[str, int] | None = None,
+        implied: Mapping[str, ImpliedHead] | None = None,
+        largest_shares: Mapping[str, float] | None = None,
+        trained: Iterable[str] = (),
     ) -> None:
         self._heads = list(heads)
         # Each head's loss, then the weighted one.
@@ -126,7 +160,13 @@ class Tally:
             head: torch.zeros(2 * classes, device=device)
             for head, classes in (skewed or {}).items()
         }
+        self._implied = dict(implied or {})
+        self._told = {head: torch.zeros(1, device=device) for head in self._implied}
+        self._largest_shares = dict(largest_shares or {})
+        self._trained = list(trained)
+        self._weights = torch.zeros(len(self._trained), device=device)
         self._samples = 0
+        self._steps = 0
 
     @torch.no_grad()
     def add(
@@ -152,16 +192,27 @@ class Tally:
         for head, counts in self._by_class.items():
             # Not bincount, for whose size a GPU would be waited for.
             counts.index_add_(0, 2 * targets[head].long() + right[head], counts.new_ones(samples))
+        for head, implied in self._implied.items():
+            told = implied.classes[predicted[implied.by]]
+            self._told[head].add_((told == targets[head]).sum())
         self._samples += samples
+
+    def add_weights(self, weights: Tensor) -> None:
+        """Counts the weights (trained heads,) of one training step."""
+        self._weights.add_(weights)
+        self._steps += 1
 
     def metrics(self, sum_over_ranks: Callable[[Tensor], Tensor]) -> EpochMetrics | None:
         """The means over the samples of all ranks; `None` if there were none."""
-        samples = self._losses.new_tensor([self._samples])
-        further = [*self._distances.values(), *self._by_class.values()]
-        parts = [samples, self._losses, self._finite_batches, self._correct, *further]
+        counts = self._losses.new_tensor([self._samples, self._steps])
+        further = [*self._distances.values(), *self._told.values(), *self._by_class.values()]
+        parts = [counts, self._losses, self._finite_batches, self._correct, self._weights, *further]
         sums = torch.split(sum_over_ranks(torch.cat(parts)).cpu(), [len(part) for part in parts])
-        (count,), losses, finite_batches, correct, *rest = (part.tolist() for part in sums)
-        distances, by_class = rest[: len(self._distances)], rest[len(self._distances) :]
+        (count, steps), losses, finite_batches, correct, weights, *rest = (
+            part.tolist() for part in sums
+        )
+        distances, rest = rest[: len(self._distances)], rest[len(self._distances) :]
+        told, by_class = rest[: len(self._told)], rest[len(self._told) :]
         if not count:
             return None
         *head_losses, loss = (total / count for total in losses)
@@ -179,6 +230,17 @@ class Tally:
                 head: _mean_recall(counts)
                 for head, counts in zip(self._by_class, by_class, strict=True)
             },
+            chance_accs={
+                head: accuracy_by_chance(share, int(count))
+                for head, share in self._largest_shares.items()
+            },
+            implied_accs={
+                (head, implied.by): right / count
+                for (head, implied), (right,) in zip(self._implied.items(), told, strict=True)
+            },
+            head_weights={
+                head: total / steps for head, total in zip(self._trained, weights, strict=True)
+            },
             diverged=None if all(map(math.isfinite, losses)) else self._first(finite_batches),
         )
 
@@ -186,6 +248,17 @@ class Tally:
         """The loss that was finite for the fewest batches; a head rather than the sum of all."""
         names = [*(f"{head}_loss" for head in self._heads), "loss"]
         return names[finite_batches.index(min(finite_batches))]
+
+
+def accuracy_by_chance(share: float, samples: int) -> float:
+    """The accuracy that naming one class always may reach, in [0, 1], if it has this share.
+
+    Its share of the samples and three standard errors of the binomial distribution.
+
+    >>> round(accuracy_by_chance(0.1, 900), 6)
+    0.13
+    """
+    return min(1.0, share + STANDARD_ERRORS * math.sqrt(share * (1 - share) / samples))
 
 
 def _mean_recall(counts: list[float]) -> float:

@@ -96,8 +96,13 @@ class StudyRecorder:
         seed: int,
         tags: Mapping[str, str],
         config_dir: Path | None = None,
+        drawn: Sequence[str] | None = None,
     ) -> None:
-        """Record that a trial starts, or is resumed; its overrides are its params."""
+        """Record that a trial starts, or is resumed.
+
+        Its overrides are its params, those that it drew if it has taken others over since: MLflow
+        never changes a param.
+        """
         line = reproduce_line(overrides, seed, config_dir)
         ours = {
             "mhray.trial": str(number),
@@ -106,11 +111,11 @@ class StudyRecorder:
             "mhray.reproduce": line,
             NOTE: f"Reproduce this trial:\n```sh\n{_cut(line, LONGEST_TAG - 100)}\n```",
         }
-        drawn = dict(override.partition("=")[::2] for override in overrides)
+        params = dict(override.partition("=")[::2] for override in drawn or overrides)
         self._add(
             self._of_trial(number),
             status="RUNNING",
-            params=_params(drawn),
+            params=_params(params),
             tags=_tags({**tags, **ours}),
         )
 

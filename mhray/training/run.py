@@ -22,18 +22,23 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from mhray.data.datamodule import CIFAR100MHDataModule
 from mhray.data.sources import describe_data
-from mhray.errors import ConfigError, MhrayError, StorageError, no_such_head
+from mhray.errors import ConfigError, MhrayError, StorageError
 from mhray.heads import Head, heads_config
 from mhray.models.module import MultiheadLitModule
 from mhray.models.tally import refuse_shared_names
+from mhray.models.trained_heads import (
+    predicted_heads,
+    refuse_other_heads,
+    refuse_unpredicted,
+    trained_heads,
+)
+from mhray.training.changes import LOSS_WEIGHT, ApplyChanges
 from mhray.training.cost import MeasureCost
 from mhray.training.epochs import EpochRow, ReportEpoch, SeedEachEpoch, Selection
 from mhray.training.project import config_directory, project_directory
 from mhray.training.result import RunResult
 from mhray.training.resume import take_over
 from mhray.training.unknown_keys import unknown_arguments, unknown_key
-
-LOSS_WEIGHTS = "model.loss_weights."
 
 Report: TypeAlias = Callable[[EpochRow], None]
 
@@ -48,7 +53,7 @@ def as_hydra_override(override: str) -> str:
     >>> as_hydra_override("trainer.max_epochs=1")
     'trainer.max_epochs=1'
     """
-    return f"++{override}" if override.startswith(LOSS_WEIGHTS) else override
+    return f"++{override}" if override.startswith(LOSS_WEIGHT) else override
 
 
 def as_typed(override: str) -> str:
@@ -59,7 +64,7 @@ def as_typed(override: str) -> str:
     >>> as_typed("++trainer.profiler=simple")
     '++trainer.profiler=simple'
     """
-    return override.removeprefix("++") if LOSS_WEIGHTS in override else override
+    return override.removeprefix("++") if LOSS_WEIGHT in override else override
 
 
 def compose_run(overrides: Sequence[str], config_dir: Path | None = None) -> DictConfig:
@@ -104,22 +109,22 @@ def read_heads_of(config: DictConfig) -> tuple[tuple[Head, ...], tuple[int, int,
 
 
 def check_heads(config: DictConfig, heads: Sequence[Head]) -> None:
-    """Refuse a loss weight, a primary head or a metric that names a head the data lack.
+    """Refuse a head to train, a loss weight, a primary head or a metric that does not fit the data.
 
     Raises:
         HeadMismatchError: with the name that was probably meant, and all heads.
-        ConfigError: ``select.metric`` is no metric that a run logs, or ``select.mode`` keeps its
-            worst epoch; or two heads would log a metric of one name.
+        ConfigError: ``select.metric`` is no metric that a run logs, or is over heads of which some
+            are not predicted; or ``select.mode`` keeps its worst epoch; or a loss weight or
+            the primary head is of a head that is left out; or two heads would log a metric of one
+            name.
     """
     names = [head.name for head in heads]
-    for name in config.model.get("loss_weights") or {}:
-        if name not in names:
-            raise no_such_head(f"{LOSS_WEIGHTS}{name}", str(name), names)
-    primary_head = config.model.get("primary_head")
-    if primary_head is not None and primary_head not in names:
-        raise no_such_head("model.primary_head", primary_head, names)
+    train_heads, primary_head = config.model.get("train_heads"), config.model.get("primary_head")
+    trained = trained_heads(train_heads, names)
+    refuse_other_heads(names, trained, config.model.get("loss_weights") or {}, primary_head)
+    refuse_unpredicted(primary_head, [head.name for head in predicted_heads(heads, train_heads)])
     refuse_shared_names(names, [head.name for head in heads if head.is_skewed])
-    Selection.of(config).check(heads)
+    Selection.of(config).check(heads, train_heads)
 
 
 def train(
@@ -159,7 +164,8 @@ def train(
     selection = Selection.of(config)
     cost = MeasureCost(config.data.batch_size)
     reporter = ReportEpoch(directory, selection, record, cost, repeats_last=resume_from is not None)
-    trainer = build_trainer(config, [SeedEachEpoch(config.seed), cost, reporter], executor)
+    callbacks = [SeedEachEpoch(config.seed), ApplyChanges(config), cost, reporter]
+    trainer = build_trainer(config, callbacks, executor)
     start = resume_from or (Path(config.ckpt_path) if config.ckpt_path else None)
     if start is not None:
         take_over(start, reporter.best_path)
@@ -186,7 +192,7 @@ def load_model(
     datamodule.prepare_data()
     datamodule.setup("fit")
     info = datamodule.get_dataset_info()
-    module.configure(info["image_shape"], info["heads_config"])
+    module.configure(info["image_shape"], info["heads_config"], info["implied_heads"])
     saved = torch.load(checkpoint, weights_only=True)
     # The split, and with it the normalisation, are the checkpoint's.
     datamodule.load_state_dict(saved[type(datamodule).__qualname__])
@@ -205,7 +211,7 @@ def try_one_step(config: DictConfig, heads: Sequence[Head], shape: tuple[int, in
     module.configure_optimizers()
     build_trainer(config, [], {"devices": 1, "logger": False})
     logits = module.net(torch.randn(2, *shape))
-    total = torch.stack([values.sum() for values in logits.values()]).sum()
+    total = torch.stack([logits[name].sum() for name in module.predicted.trained]).sum()
     torch.autograd.backward(total)
 
 

@@ -30,8 +30,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from mhray.errors import ConfigError, StorageError
-from mhray.heads import Head, heads_config
+from mhray.heads import Head, Implication, heads_config
 from mhray.models.classifiers import MultiheadNetwork
+from mhray.models.trained_heads import PredictedHeads
 from mhray.training.tracking import FAILURES, Tracking, reason_of
 
 CODE = """\
@@ -50,6 +51,9 @@ class NetworkSpec(BaseModel, frozen=True, extra="forbid"):
     Attributes:
         network: the class, with its module: `model.net._target_` of a run's config.
         arguments: of the class: the rest of `model.net`, as plain data.
+        heads: of the data.
+        train_heads: those that were trained; all of them if `None`.
+        implied_heads: of each head that others imply, how.
         image_shape: `(channels, height, width)`, the last two in pixels.
         channel_mean: subtracted from pixels in `[0, 1]`, one value per channel.
         channel_std: what the difference is divided by.
@@ -61,6 +65,8 @@ class NetworkSpec(BaseModel, frozen=True, extra="forbid"):
     image_shape: tuple[int, int, int]
     channel_mean: tuple[float, ...]
     channel_std: tuple[float, ...]
+    train_heads: tuple[str, ...] | None = None
+    implied_heads: dict[str, tuple[Implication, ...]] = {}
 
     def build(self, weights: Mapping[str, Tensor]) -> MultiheadNetwork:
         """The network with these weights, in evaluation mode, on the CPU.
@@ -79,11 +85,15 @@ class NetworkSpec(BaseModel, frozen=True, extra="forbid"):
         network.load_state_dict(dict(weights))
         return network.eval()
 
+    def predicted(self) -> PredictedHeads:
+        """What takes the network's logits to those of the heads that are predicted."""
+        return PredictedHeads(heads_config(self.heads), self.train_heads, self.implied_heads)
+
     def signature(self) -> ModelSignature:
-        """Images `(N, height, width, channels)` of uint8 to one whole number per head."""
+        """Images `(N, height, width, channels)` of uint8 to one whole number per predicted head."""
         channels, height, width = self.image_shape
         images = TensorSpec(np.dtype(np.uint8), (-1, height, width, channels))
-        classes = Schema([ColSpec("long", head.name) for head in self.heads])
+        classes = Schema([ColSpec("long", name) for name in self.predicted().names])
         return ModelSignature(inputs=Schema([images]), outputs=classes)
 
 
@@ -92,6 +102,7 @@ class ServedModel(PythonModel):
 
     spec: NetworkSpec
     network: MultiheadNetwork
+    predicted: PredictedHeads
 
     @override
     def load_context(self, context: Any) -> None:
@@ -99,12 +110,13 @@ class ServedModel(PythonModel):
         weights = torch.load(context.artifacts["weights"], map_location="cpu", weights_only=True)
         self.spec = NetworkSpec.model_validate_json(text)
         self.network = self.spec.build(weights)
+        self.predicted = self.spec.predicted()
 
     @override
     def predict(
         self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """One row per image, one column per head, named as the head, holding the class."""
+        """One row per image, one column per predicted head, named as it, holding the class."""
         batches = torch.split(torch.tensor(model_input), IMAGES_AT_ONCE)
         return pd.concat([self._classes(batch) for batch in batches], ignore_index=True)
 
@@ -113,8 +125,8 @@ class ServedModel(PythonModel):
         mean = torch.tensor(self.spec.channel_mean)
         std = torch.tensor(self.spec.channel_std)
         images = (pixels / 255 - mean) / std
-        logits = self.network(images.permute(0, 3, 1, 2))
-        heads = [head.name for head in self.spec.heads]
+        logits = self.predicted(self.network(images.permute(0, 3, 1, 2)))
+        heads = self.predicted.names
         return pd.DataFrame({head: logits[head].argmax(dim=1).numpy() for head in heads})
 
 

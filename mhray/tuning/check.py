@@ -7,18 +7,17 @@ nothing and starts nothing.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from mhray.errors import ConfigError, MhrayError, did_you_mean, no_such_head
+from mhray.errors import ConfigError, MhrayError, no_such_head
 from mhray.heads import Head
-from mhray.training.epochs import validation_metrics
 from mhray.tuning.distributions import LOSS_WEIGHTS
-from mhray.tuning.rules import Finding, grace_problem, metrics_of
+from mhray.tuning.left_out import Compose, unfit_heads, unlogged_metrics, variants
+from mhray.tuning.rules import Finding, late_decision
 from mhray.tuning.schema import unquoting, written
 from mhray.tuning.space import format_override, resolve_heads, value_at, walk
 from mhray.tuning.study import Resources, Study
 from mhray.tuning.study_file import StudyFile
 from mhray.tuning.yaml_lines import Location, Problem, Value
 
-Compose: TypeAlias = Callable[[Sequence[str]], Mapping[str, Any]]
 ReadHeads: TypeAlias = Callable[[Mapping[str, Any]], Sequence[Head]]
 
 
@@ -55,10 +54,13 @@ def check_study(
         names = [head.name for head in heads]
         problems += _misfits(file, names)
         study = study if problems else _resolved(study, names)
-        findings += _unlogged_metrics(study, heads)
+        found = variants(study, compose, base)
+        unfit = list(unfit_heads(study, found, heads))
+        # Of heads that the data lack there are no metrics.
+        findings += unfit or unlogged_metrics(study, found, heads)
     findings += _unfitting_draws(study, compose, base)
     findings += _impossible_epochs(study, config)
-    findings += _endless_grace(study, config)
+    findings += _late_decision(study, config)
     findings += _missing_resources(study.resources, available_cpus, available_gpus)
     problems += [file.source.problem(*finding) for finding in findings]
     if error := file.error(problems):
@@ -126,13 +128,6 @@ def _resolved(study: Study, heads: Sequence[str]) -> Study:
     return study.model_copy(update={"search": resolve_heads(study.search, heads)})
 
 
-def _unlogged_metrics(study: Study, heads: Sequence[Head]) -> Iterator[Finding]:
-    logged = validation_metrics(heads)
-    for location, metric in metrics_of(study):
-        if metric not in logged and not metric.startswith(("train/", "test/")):
-            yield location, f"no run logs {metric}; {did_you_mean(metric, logged)}"
-
-
 def _unfitting_draws(study: Study, compose: Compose, base: list[str]) -> Iterator[Finding]:
     """Draws that the run's config does not take."""
     refused: set[str] = set()
@@ -162,13 +157,11 @@ def _impossible_epochs(study: Study, config: Mapping[str, Any]) -> Iterator[Find
     yield location, f"should be a whole number, 1 or more, not {written(max_epochs)}"
 
 
-def _endless_grace(study: Study, config: Mapping[str, Any]) -> Iterator[Finding]:
+def _late_decision(study: Study, config: Mapping[str, Any]) -> Iterator[Finding]:
     max_epochs = value_at(config, "trainer.max_epochs")
     is_set_elsewhere = "trainer.max_epochs" not in study.base
-    if study.scheduler is not None and is_set_elsewhere and isinstance(max_epochs, int):
-        problem = grace_problem(study.scheduler.asha.grace_epochs, max_epochs)
-        if problem:
-            yield ("scheduler", "asha", "grace_epochs"), problem
+    if is_set_elsewhere and isinstance(max_epochs, int):
+        yield from late_decision(study, max_epochs)
 
 
 def _missing_resources(resources: Resources, cpus: float, gpus: float) -> Iterator[Finding]:

@@ -23,7 +23,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mhray.errors import StorageError, StudyConflictError, without_password
 from mhray.training.epochs import EpochRow
-from mhray.tuning.record import State, TrialRecord
+from mhray.tuning.lineage import as_run
+from mhray.tuning.record import State, Takeover, TrialRecord
 from mhray.tuning.study import Study
 
 STUDY_FILE = "study"
@@ -42,6 +43,7 @@ MLFLOW_RUN_ID = "mlflow_run_id"
 STARTS = "starts"
 FAILURE = "failure"
 TEST = "test"
+TAKEOVERS = "takeovers"
 
 DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
 STATES: tuple[State, ...] = ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
@@ -184,6 +186,10 @@ class Journal:
         self._storage.set_trial_intermediate_value(self._id(number), row.epoch, row.best)
         return True
 
+    def take_over(self, takeovers: Sequence[Takeover]) -> None:
+        """Record, all at once, that trials go on from other ones' checkpoints."""
+        self._note(TAKEOVERS, [*self._study.user_attrs.get(TAKEOVERS, ()), *map(asdict, takeovers)])
+
     def end(
         self,
         number: int,
@@ -229,9 +235,7 @@ class Journal:
     def trials(self, *states: State) -> list[TrialRecord]:
         """The trials in these states (all if none is named), by number."""
         wanted = [TrialState[state] for state in states or STATES]
-        return [
-            self._record(trial) for trial in self._study.get_trials(deepcopy=False, states=wanted)
-        ]
+        return [self._record(t) for t in self._study.get_trials(deepcopy=False, states=wanted)]
 
     def trial(self, number: int) -> TrialRecord:
         """One trial."""
@@ -256,10 +260,10 @@ class Journal:
         self._note(f"{name}:{number}", value)
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
-        late = self._study.user_attrs
-        names = (MLFLOW_RUN_ID, TEST)
-        known = {name: late.get(f"{name}:{trial.number}") for name in names}
-        return _record(trial, {name: value for name, value in known.items() if value is not None})
+        noted = self._study.user_attrs
+        keys = {name: f"{name}:{trial.number}" for name in (MLFLOW_RUN_ID, TEST)}
+        record = _record(trial, {name: noted[key] for name, key in keys.items() if key in noted})
+        return as_run(record, noted.get(TAKEOVERS, ()), lambda n: self._attributes(n)[EPOCHS])
 
 
 @contextmanager

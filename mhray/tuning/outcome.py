@@ -14,7 +14,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from mhray.data.dataset import CIFAR100MHDataset
 from mhray.errors import StorageError
-from mhray.heads import Head
 from mhray.training.epochs import Selection
 from mhray.training.origin import reproduce_line
 from mhray.training.run import compose_run, evaluate_test, load_model
@@ -36,13 +35,11 @@ class Outcome:
     Attributes:
         study: with its heads filled in.
         text: the study file, as written.
-        heads: of the data.
         config_dir: the user's own Hydra groups, if any.
     """
 
     study: Study
     text: str
-    heads: tuple[Head, ...]
     config_dir: Path | None
     journal: Journal
     mlflow: MlflowObserver
@@ -103,7 +100,9 @@ class Outcome:
         spec = NetworkSpec(
             network=arguments.pop("_target_"),
             arguments=arguments,
-            heads=self.heads,
+            heads=datamodule.heads,
+            train_heads=tuple(module.predicted.trained),
+            implied_heads=datamodule.get_dataset_info()["implied_heads"],
             image_shape=datamodule.image_shape,
             channel_mean=datamodule.channel_mean,
             channel_std=datamodule.channel_std,

@@ -74,6 +74,8 @@ class Progress(Observer):
         """A trial was handed to a worker, for the first time or again."""
         self.running[record.number] = record.epochs[-1] if record.epochs else None
         again = f", again from epoch {record.epochs[-1].epoch}" if record.epochs else ""
+        if record.takeovers and record.takeovers[-1].epoch == record.epochs[-1].epoch:
+            again += f" of trial {record.takeovers[-1].parent}"
         self._line(f"trial {record.number} started{again}")
 
     @override
@@ -130,8 +132,11 @@ class Progress(Observer):
         return table
 
     def _values(self, row: EpochRow) -> str:
+        # A head that a trial does not predict has no accuracy.
         return "  ".join(
-            f"{word} {row.metrics[f'val/{name}']:.3f}" for name, word in self.shown_metrics.items()
+            f"{word} {row.metrics[f'val/{name}']:.3f}"
+            for name, word in self.shown_metrics.items()
+            if f"val/{name}" in row.metrics
         )
 
     def _value(self, row: EpochRow) -> float:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from mhray.training.changes import Change
 from mhray.training.epochs import EpochRow, Selection
 
 State: TypeAlias = Literal["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
@@ -11,16 +12,38 @@ BASELINE = 0  # the number of the trial that the others are compared with
 
 
 @dataclass(frozen=True)
+class Takeover:
+    """A trial of a population goes on from another one's checkpoint.
+
+    Attributes:
+        trial: who takes over.
+        parent: from whom.
+        epoch: at which both stand.
+        overrides: of the run that the trial is from now on, its changes included.
+        changes: what changes in that run.
+    """
+
+    trial: int
+    parent: int
+    epoch: int
+    overrides: tuple[str, ...]
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """What the journal holds of one trial.
 
     Attributes:
         number: counted from 0; trial 0 is the equal-weights baseline.
+        overrides: of the run that its checkpoint comes from; what it drew, until it takes over.
         params: what Optuna drew, by its own names.
-        epochs: a row per epoch.
+        epochs: a row per epoch of that run.
         starts: how often it was started.
         failure: why it failed, or empty.
         test: the ``test/`` metrics, if it was ever shown to the test split.
+        drawn: the overrides that it began with, if it took over; else empty.
+        takeovers: from whom it took over; empty outside population-based training.
     """
 
     number: int
@@ -34,6 +57,8 @@ class TrialRecord:
     starts: int
     failure: str
     test: dict[str, float]
+    drawn: tuple[str, ...] = ()
+    takeovers: tuple[Takeover, ...] = ()
 
     @property
     def seconds(self) -> float:

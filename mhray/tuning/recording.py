@@ -52,7 +52,7 @@ class MlflowObserver(Observer):
     def trial_started(self, record: TrialRecord) -> None:
         starts = {"mhray.starts": str(record.starts)}
         self.recorder.trial_started(
-            record.number, record.overrides, record.seed, starts, self._config_dir
+            record.number, record.overrides, record.seed, starts, self._config_dir, record.drawn
         )
         # A driver that was killed may have told the journal of epochs, and MLflow not yet.
         for row in record.epochs:

@@ -6,12 +6,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from mhray.heads import Head
 from mhray.training.epochs import Selection
 from mhray.training.origin import reproduce_line
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.record import BASELINE, TrialRecord
 from mhray.tuning.space import format_override
 from mhray.tuning.study import Study
+from mhray.tuning.weak_heads import weak_heads
 
 
 def best_of(records: Sequence[TrialRecord], selection: Selection) -> TrialRecord | None:
@@ -40,10 +42,12 @@ def print_result(
     records: Sequence[TrialRecord],
     shown: Mapping[str, str],
     config_dir: Path | None = None,
+    heads: Sequence[Head] = (),
 ) -> None:
-    """The result table and the line that reproduces the best trial.
+    """The result table, what to beware of in it, and the line that reproduces the best trial.
 
-    `shown` are the table's rows: metrics without their split, and a word for each.
+    `shown` are the table's rows: metrics without their split, and a word for each. `heads` are
+    those of the data.
     """
     selection = study.selection
     best = best_of(records, selection)
@@ -52,6 +56,8 @@ def print_result(
         return
     baseline = next(record for record in records if record.number == BASELINE)
     console.print(result_table(best, baseline, selection, shown, _name_of_baseline(study)))
+    for warning in weak_heads(best.best_epoch(selection).metrics, heads):
+        console.print(f"warning: {warning}", markup=False)
     for path, distribution in study.search.items():
         if distribution.options():
             options = tuple(distribution.options())

@@ -6,9 +6,10 @@ Each rule yields the places it is broken at, with what to say there.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from mhray.errors import did_you_mean
 from mhray.training.epochs import sensible_mode
 from mhray.tuning.distributions import LOSS_WEIGHTS, Distribution
+from mhray.tuning.scheduler_kinds import first_decision
+from mhray.tuning.scheduler_rules import unfit_scheduler
 from mhray.tuning.schema import written
 from mhray.tuning.space import walk
 from mhray.tuning.study import Study
@@ -26,6 +27,7 @@ _SET_ELSEWHERE = {
 # Keys of a run that would take a study's own work away from it, with what is below them.
 _NEVER_SET = {
     "ckpt_path": "a trial goes on from its own checkpoints only",
+    "changes": "what changes while a trial trains is for scheduler: {pbt: ...} to say",
     "trainer.fast_dev_run": "it trains on one batch and writes no checkpoint",
     "trainer.enable_checkpointing": "without checkpoints no trial can go on, and none is the best",
     "trainer.logger": "the study records every trial in MLflow",
@@ -42,7 +44,7 @@ _NEVER_SEARCHED = {
     "data.source": _SAME_SPLIT,
     "trainer.limit_val_batches": _SAME_SPLIT,
 }
-_WEIGHING = (LOSS_WEIGHTS, "model.weighting", "weighting")
+_WEIGHING = (LOSS_WEIGHTS, "model.weighting", "weighting", "model.train_heads")
 
 
 def broken_rules(study: Study) -> Iterator[Finding]:
@@ -53,8 +55,8 @@ def broken_rules(study: Study) -> Iterator[Finding]:
     yield from _no_validation(study)
     yield from _unfit_metrics(study)
     yield from _repeated_metrics(study)
-    yield from _endless_grace(study)
-    yield from _unknown_option(study)
+    yield from _late_decision(study)
+    yield from unfit_scheduler(study)
     yield from _shared_gpus(study)
 
 
@@ -65,12 +67,14 @@ def metrics_of(study: Study) -> Iterator[tuple[Location, str]]:
     yield ("select", next(iter(study.select.model_fields_set))), study.select.metric
 
 
-def grace_problem(grace_epochs: int, max_epochs: int) -> str | None:
-    """What is wrong with a grace that lasts to the end, if it does."""
-    if 1 <= max_epochs <= grace_epochs:
+def late_decision(study: Study, max_epochs: int) -> Iterator[Finding]:
+    """What is wrong with a scheduler that decides nothing before the last epoch, if it does."""
+    if study.scheduler is None:
+        return
+    location, epochs = first_decision(study.scheduler)
+    if 1 <= max_epochs <= epochs:
         remedy = f"write {max_epochs - 1} or less" if max_epochs > 1 else "write scheduler: null"
-        return f"should be below trainer.max_epochs, which is {max_epochs}; {remedy}"
-    return None
+        yield location, f"should be below trainer.max_epochs, which is {max_epochs}; {remedy}"
 
 
 def _set_elsewhere(study: Study) -> Iterator[Finding]:
@@ -188,23 +192,10 @@ def _repeated_metrics(study: Study) -> Iterator[Finding]:
             first.setdefault(metric, location)
 
 
-def _endless_grace(study: Study) -> Iterator[Finding]:
+def _late_decision(study: Study) -> Iterator[Finding]:
     max_epochs = study.base.get("trainer.max_epochs")
-    if study.scheduler is None or isinstance(max_epochs, bool):
-        return
-    if isinstance(max_epochs, int):
-        problem = grace_problem(study.scheduler.asha.grace_epochs, max_epochs)
-        if problem:
-            yield ("scheduler", "asha", "grace_epochs"), problem
-
-
-def _unknown_option(study: Study) -> Iterator[Finding]:
-    if study.scheduler is None or (path := study.scheduler.asha.within) is None:
-        return
-    known = [path for path, distribution in study.search.items() if distribution.options()]
-    if path not in known:
-        hint = did_you_mean(path, known) if known else "write a one_of in search, or take it out"
-        yield ("scheduler", "asha", "within"), f"no trial draws an option of {path}; {hint}"
+    if isinstance(max_epochs, int) and not isinstance(max_epochs, bool):
+        yield from late_decision(study, max_epochs)
 
 
 def _shared_gpus(study: Study) -> Iterator[Finding]:

@@ -1,23 +1,29 @@
-"""Early stopping: which running trials are not worth their remaining epochs.
+"""What becomes of running trials that fall behind: the study's scheduler as Ray Tune wants it."""
 
-The schedulers are Ray's. What is added is memory: after a resume the rungs hold what the journal
-holds, or the first trials of the new start would be compared with nothing.
-"""
-
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
-from typing_extensions import override
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from mhray.tuning.record import BASELINE, TrialRecord
+from mhray.tuning.asha import ASHA, brackets_within, hyperband
+from mhray.tuning.guard import Guard
+from mhray.tuning.journal import Journal
+from mhray.tuning.median import MedianStopping
+from mhray.tuning.pbt import PopulationBasedTraining
+from mhray.tuning.record import TrialRecord
+from mhray.tuning.scheduler_kinds import (
+    AshaScheduler,
+    HyperbandScheduler,
+    MedianScheduler,
+    PbtScheduler,
+)
+from mhray.tuning.search import SearchPlan
 from mhray.tuning.study import Study
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PastTrial:
     """What a scheduler looks at in a trial."""
 
@@ -25,79 +31,52 @@ class PastTrial:
     config: dict[str, Any] = field(default_factory=dict)
 
 
-class ASHA(ASHAScheduler):
-    """Ray's ASHA, which knows past epochs and never stops trial 0: half a baseline is none."""
-
-    def __init__(self, past: Sequence[TrialRecord], **options: Any) -> None:
-        super().__init__(**options)
-        self._past = {record.number: record for record in past}
-
-    @override
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        super().on_trial_add(tune_controller, trial)
-        record = self._past.get(trial.config.get("number"))
-        for row in record.epochs if record else ():
-            result = {"epoch": row.epoch, "best": row.best}
-            super().on_trial_result(tune_controller, trial, result)
-
-    @override
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        action: str = super().on_trial_result(tune_controller, trial, result)
-        is_spared = trial.config.get("number") == BASELINE and result.get("epoch") != self._max_t
-        return self.CONTINUE if is_spared else action
-
-
-class WithinOptions(FIFOScheduler):
-    """One ASHA for the trials of each option of a path: a bracket of its own for each of them."""
-
-    def __init__(self, path: str, past: Sequence[TrialRecord], **options: Any) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._start = f"{path}="
-        self._by_option: dict[str, ASHA] = defaultdict(partial(ASHA, past, **options))
-
-    @override
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        self._of(trial).on_trial_add(tune_controller, trial)
-
-    @override
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        return self._of(trial).on_trial_result(tune_controller, trial, result)
-
-    @override
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        self._of(trial).on_trial_complete(tune_controller, trial, result)
-
-    @override
-    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
-        self._of(trial).on_trial_remove(tune_controller, trial)
-
-    def _of(self, trial: Any) -> ASHA:
-        overrides = trial.config["overrides"]
-        return self._by_option[next(text for text in overrides if text.startswith(self._start))]
-
-
-def scheduler_of(study: Study, max_epochs: int, past: Sequence[TrialRecord]) -> TrialScheduler:
+def scheduler_of(study: Study, plan: SearchPlan, journal: Journal, guard: Guard) -> TrialScheduler:
     """The study's scheduler, knowing the epochs of trials that ended or are resumed."""
-    if study.scheduler is None:
-        return FIFOScheduler()  # type: ignore[no-untyped-call]
-    asha = study.scheduler.asha
-    make = ASHA if asha.within is None else partial(WithinOptions, asha.within)
-    scheduler = make(
-        past,
-        time_attr="epoch",
-        metric="best",
-        mode=study.select.mode,
-        max_t=max_epochs,
-        grace_period=asha.grace_epochs,
-        reduction_factor=asha.keep_one_in,
-    )
+    if isinstance(study.scheduler, PbtScheduler):
+        return PopulationBasedTraining(study, study.scheduler.pbt, plan, journal, guard)
+    return stopping_scheduler(study, plan.max_epochs, journal.trials())
+
+
+def most_unfinished(study: Study, parallel_trials: int) -> int:
+    """How many trials may be unfinished at a time; those of a population wait for each other."""
+    return study.budget.trials if isinstance(study.scheduler, PbtScheduler) else parallel_trials
+
+
+def stopping_scheduler(
+    study: Study, max_epochs: int, past: Sequence[TrialRecord]
+) -> TrialScheduler:
+    """A scheduler that does nothing but stop trials, or not even that."""
+    scheduler: Any = _without_past(study, max_epochs, past)
     for record in past:
         if record.state != "RUNNING":
-            scheduler.on_trial_add(
-                None,
-                PastTrial(
-                    f"past-{record.number}",
-                    {"number": record.number, "overrides": record.overrides},
-                ),
+            config = {"number": record.number, "overrides": record.overrides}
+            scheduler.on_trial_add(None, PastTrial(f"past-{record.number}", config))
+    made: TrialScheduler = scheduler
+    return made
+
+
+def _without_past(study: Study, max_epochs: int, past: Sequence[TrialRecord]) -> TrialScheduler:
+    mode = study.select.mode
+    asha = partial(ASHA, past, mode=mode, max_t=max_epochs)
+    match study.scheduler:
+        case AshaScheduler(asha=rule):
+            one = partial(asha, grace_period=rule.grace_epochs, reduction_factor=rule.keep_one_in)
+            return one() if rule.within is None else brackets_within(rule.within, one)
+        case HyperbandScheduler(hyperband=rule):
+            some = partial(asha, reduction_factor=rule.keep_one_in)
+            return hyperband(
+                rule.grace_epochs,
+                rule.keep_one_in,
+                max_epochs,
+                lambda first: some(grace_period=first),
             )
-    return scheduler
+        case MedianScheduler(median=rule):
+            return MedianStopping(
+                past,
+                study.select.metric,
+                mode=mode,
+                grace_period=rule.grace_epochs,
+                min_samples_required=rule.min_trials,
+            )
+    return FIFOScheduler()  # type: ignore[no-untyped-call]

@@ -19,6 +19,7 @@ from rich.console import Console
 from mhray.data.batches import fingerprint
 from mhray.errors import ConfigError, StudyConflictError
 from mhray.heads import Head
+from mhray.models.trained_heads import predicted_heads
 from mhray.training.chatter import chatter_to
 from mhray.training.connection import connected
 from mhray.training.epochs import shown_metrics
@@ -34,6 +35,7 @@ from mhray.training.run import (
 from mhray.tuning.check import check_study
 from mhray.tuning.cluster import Capacity, capacity, parallel_trials
 from mhray.tuning.journal import Journal
+from mhray.tuning.left_out import variants
 from mhray.tuning.outcome import Outcome
 from mhray.tuning.progress import Progress
 from mhray.tuning.recording import MlflowObserver, open_recorder
@@ -56,6 +58,8 @@ class CheckedStudy:
         study: with its heads filled in.
         text: the study file, as written.
         base: the config of a trial that varies nothing.
+        heads: of the data.
+        predicted: those of them that each kind of trial predicts.
         available: what can be shared out.
         directory: where everything of this study lies.
         config_dir: the user's own Hydra groups, if any.
@@ -65,6 +69,7 @@ class CheckedStudy:
     text: str
     base: DictConfig
     heads: tuple[Head, ...]
+    predicted: tuple[tuple[Head, ...], ...]
     available: Capacity
     directory: Path
     config_dir: Path | None
@@ -72,7 +77,10 @@ class CheckedStudy:
     @property
     def shown_metrics(self) -> dict[str, str]:
         """What is shown of a trial, and the word for each."""
-        return shown_metrics(self.heads, [metric for _, metric in metrics_of(self.study)])
+        shown = [head for head in self.heads if any(head in some for some in self.predicted)]
+        judges = [metric for _, metric in metrics_of(self.study)]
+        has_mean = all(some == self.heads for some in self.predicted)
+        return shown_metrics(shown, judges, has_mean=has_mean)
 
     def trial_directory(self, number: int) -> Path:
         """Where a trial keeps its checkpoints and its result."""
@@ -116,8 +124,10 @@ def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
     heads, shape = read_heads_of(base)
     check_heads(base, heads)
     try_one_step(compose(samples_of(study, 1)[0]), heads, shape)
+    kinds = variants(study, compose, fixed_overrides(study))
+    predicted = tuple(predicted_heads(heads, kind.train_heads) for kind in kinds)
     directory = Path(study.storage).resolve() / study.name
-    return CheckedStudy(study, file.text, base, heads, available, directory, config_dir)
+    return CheckedStudy(study, file.text, base, heads, predicted, available, directory, config_dir)
 
 
 def print_plan(checked: CheckedStudy, console: Console) -> None:
@@ -170,12 +180,12 @@ def _start(checked: CheckedStudy, console: Console, command: str) -> int:
 
 
 def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, console: Console) -> int:
-    outcome = Outcome(
-        checked.study, checked.text, checked.heads, checked.config_dir, journal, mlflow
-    )
+    outcome = Outcome(checked.study, checked.text, checked.config_dir, journal, mlflow)
     outcome.test()
     records = journal.trials()
-    print_result(console, checked.study, records, checked.shown_metrics, checked.config_dir)
+    print_result(
+        console, checked.study, records, checked.shown_metrics, checked.config_dir, checked.heads
+    )
     outcome.publish()
     return DONE if best_of(records, checked.study.selection) else NOTHING_COMPLETE
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Stri
 
 from mhray.errors import did_you_mean
 from mhray.training.epochs import Selection
+from mhray.tuning.scheduler_kinds import Scheduler
 from mhray.tuning.schema import MARK, Scalar, Section, has_one_kind, kind_of, written
 from mhray.tuning.space import OverridePath, Space
 
@@ -74,27 +75,6 @@ class RandomSampler(Section):
     """The next trial depends on no other."""
 
     random: Random
-
-
-class Asha(Section):
-    """Asynchronous successive halving, Li et al. 2020 (arXiv 1810.05934).
-
-    Attributes:
-        grace_epochs: epochs that every trial gets.
-        keep_one_in: at each rung, one trial in so many goes on.
-        within: a searched path with options: trials are compared with those of their option only.
-            Early rungs otherwise pick the architecture that learns fastest, not the best one.
-    """
-
-    grace_epochs: Annotated[int, Field(ge=1)] = 1
-    keep_one_in: Annotated[int, Field(ge=2)] = 3
-    within: str | None = None
-
-
-class AshaScheduler(Section):
-    """Trials behind their peers are stopped."""
-
-    asha: Asha
 
 
 class Budget(Section):
@@ -232,8 +212,8 @@ class Study(Section):
         base: what all trials have in common: values by override path.
         search: what trials draw: distributions by override path.
         objectives: one ranks trials; several have a Pareto front.
-        select: which trial is the best model, and what stops trials early.
-        scheduler: early stopping; null: none.
+        select: which trial is the best model, and what the scheduler compares.
+        scheduler: what happens to trials that fall behind; null: nothing.
         storage: the directory in which the study gets one of its own.
         journal: auto, an Optuna URL, or journal-file:<path>.
         confirm: null.
@@ -247,7 +227,7 @@ class Study(Section):
     )
     select: Goal = Maximize(maximize="val/acc_mean")
     sampler: Sampler = TpeSampler(tpe=Tpe())
-    scheduler: Annotated[AshaScheduler, has_one_kind("asha")] | None = None
+    scheduler: Scheduler | None = None
     budget: Budget = Budget()
     resources: Resources = Resources()
     storage: Annotated[str, Field(min_length=1)] = "studies"

@@ -29,7 +29,7 @@ from mhray.training.run import compose_run
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.progress import Progress
-from mhray.tuning.schedulers import scheduler_of
+from mhray.tuning.schedulers import most_unfinished, scheduler_of
 from mhray.tuning.search import Observer, SearchPlan, StudySearch
 from mhray.tuning.study import Study
 
@@ -197,9 +197,9 @@ def run_trials(
         param_space={"job": asdict(_job(plan))},
         tune_config=TuneConfig(
             search_alg=StudySearch(study, journal, plan.search, everyone, guard),
-            scheduler=scheduler_of(study, plan.search.max_epochs, journal.trials()),
+            scheduler=scheduler_of(study, plan.search, journal, guard),
             num_samples=study.budget.trials - len(ended),
-            max_concurrent_trials=plan.parallel_trials,
+            max_concurrent_trials=most_unfinished(study, plan.parallel_trials),
             reuse_actors=study.resources.workers_per_trial == 1,
             trial_name_creator=_name_of,
             trial_dirname_creator=_name_of,

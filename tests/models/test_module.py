@@ -433,10 +433,17 @@ def test_metrics_over_two_ranks_equal_those_of_one(printed_by_two_ranks):
 
 
 def test_every_rank_sees_the_same_metrics(printed_by_two_ranks):
-    *_, one, other, trained, also_trained = printed_by_two_ranks
+    one, other, trained, also_trained = printed_by_two_ranks[4:8]
     assert one == other
     assert trained == also_trained
     assert {"train/sum_acc", "train/sum_mae", "train/left_balanced_acc"} <= set(trained)
+
+
+def test_one_head_alone_is_trained_by_two_ranks(printed_by_two_ranks):
+    trained, also_trained = printed_by_two_ranks[12:]
+    assert trained == also_trained
+    assert trained["train/loss"] == trained["train/sum_loss"]
+    assert "train/left_loss" not in trained
 
 
 def test_training_brings_in_neither_ray_nor_hydra_nor_mlflow_nor_optuna(printed_by_two_ranks):

@@ -80,11 +80,19 @@ def test_only_two_heads_have_a_ratio_of_losses(heads):
 def test_ranks_are_summed_before_the_division():
     tally = Tally(HEADS, torch.device("cpu"))
     add(tally, 4, [1.0, 2.0], 0.5)
-    other = torch.tensor([2, 2 * 4.0, 2 * 5.0, 2 * 9.0, 1, 1, 1, 0, 2])
+    other = torch.tensor([2, 0, 2 * 4.0, 2 * 5.0, 2 * 9.0, 1, 1, 1, 0, 2])
     metrics = tally.metrics(lambda sums: sums + other)
     assert metrics.head_losses == {"left": 2.0, "sum": 3.0}
     assert metrics.head_accs == {"left": pytest.approx(1 / 3), "sum": 1.0}
     assert metrics.loss == 5.0
+
+
+def test_weights_are_means_over_the_steps_of_all_ranks():
+    tally = Tally(HEADS, torch.device("cpu"), trained=["sum"])
+    for size, weight in ((4, 0.5), (1, 2.5)):
+        add(tally, size, [1.0, 2.0], 0.5)
+        tally.add_weights(torch.tensor([weight]))
+    assert tally.metrics(lambda sums: 2 * sums).head_weights == {"sum": 1.5}
 
 
 def test_an_epoch_without_samples_has_no_metrics():

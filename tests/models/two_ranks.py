@@ -1,5 +1,7 @@
 """Validates on one rank, validates and trains on two; prints lines of JSON for test_module.py.
 
+Then it trains on two again, but one head alone.
+
 First the libraries that training should not bring in, then the metrics that each rank sees.
 
 A script, since the ranks must not be forked from pytest: `python two_ranks.py`.
@@ -78,11 +80,14 @@ def show(line):
     sys.stdout.flush()
 
 
-def train(ranks):
+def train(ranks, train_heads=None, loss_weights=None):
     torch.set_num_threads(1)
     lightning.seed_everything(0, verbose=False)
     module = MultiheadLitModule(
-        SimpleCNN(), partial(torch.optim.SGD, lr=0.1), loss_weights={"left": 2.0}
+        SimpleCNN(),
+        partial(torch.optim.SGD, lr=0.1),
+        loss_weights=loss_weights,
+        train_heads=train_heads,
     )
     trainer = lightning.Trainer(
         accelerator="cpu",
@@ -104,5 +109,6 @@ def train(ranks):
 if __name__ == "__main__":
     warnings.filterwarnings("error", message=".*sync_dist.*")
     show(sorted({"ray", "hydra", "mlflow", "optuna"} & set(sys.modules)))
-    train(ranks=1)
-    train(ranks=2)
+    train(ranks=1, loss_weights={"left": 2.0})
+    train(ranks=2, loss_weights={"left": 2.0})
+    train(ranks=2, train_heads=["sum"])

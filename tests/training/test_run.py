@@ -108,7 +108,7 @@ def test_a_metric_that_other_kinds_of_heads_log_is_refused(small_run):
     with pytest.raises(ConfigError) as error:
         check_heads(config, read_heads_of(config)[0])
     assert str(error.value) == (
-        "select.metric: no run logs val/left_mae to be judged by; did you mean val/left_acc? "
+        "select.metric: no run logs val/left_mae; did you mean val/left_acc? "
         "(one of: val/acc_mean, val/left_acc, val/left_loss, val/right_acc, val/right_loss, "
         "val/sum_acc, val/sum_loss, val/sum_mae, val/sum_balanced_acc, val/acc_best, "
         "val/acc_spread, val/loss)"
@@ -127,6 +127,65 @@ def test_a_mode_that_keeps_the_worst_epoch_is_refused(small_run, metric, mode, m
     with pytest.raises(ConfigError) as error:
         check_heads(config, read_heads_of(config)[0])
     assert str(error.value) == f"select.mode: {message}"
+
+
+@pytest.fixture
+def fine_only(fine_coarse, small_run):
+    """Overrides of a run on the head that tells another one, beside a third."""
+    return [*small_run, f"data.data_dir={fine_coarse}", "model.train_heads=[fine]"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            [],
+            (
+                "select.metric: val/acc_mean cannot judge runs, since model.train_heads leaves "
+                "noise without a prediction; write val/fine_acc"
+            ),
+        ),
+        (
+            ["model.train_heads=fien"],
+            (
+                "model.train_heads: the data has no such head; did you mean fine? (heads: coarse, "
+                "fine, noise)"
+            ),
+        ),
+        (
+            ["model.primary_head=noise"],
+            (
+                "model.primary_head: model.train_heads leaves noise out, and no trained head "
+                "implies it; write one of the heads: coarse, fine"
+            ),
+        ),
+        (
+            ["model.loss_weights.noise=2"],
+            (
+                "model.loss_weights.noise: model.train_heads leaves the head out, so its loss "
+                "weighs nothing; take the loss weight out, or add noise to model.train_heads"
+            ),
+        ),
+    ],
+)
+def test_what_names_a_head_that_is_left_out_is_refused(fine_only, overrides, message):
+    config = compose_run([*fine_only, *overrides])
+    with pytest.raises(ConfigError) as error:
+        check_heads(config, read_heads_of(config)[0])
+    assert str(error.value) == message
+
+
+def test_the_determining_head_alone_predicts_the_other_as_well(fine_only, tmp_path):
+    overrides = [*fine_only, "select.metric=val/coarse_acc", "trainer.max_epochs=6"]
+    config = compose_run(overrides)
+    heads, shape = read_heads_of(config)
+    check_heads(config, heads)
+    try_one_step(config, heads, shape)
+    result = run_in(tmp_path, overrides)
+    assert result.metrics["val/coarse_acc"] > result.metrics["val/coarse_acc_chance"]
+    tested = evaluate_test(config, Path(result.checkpoint))
+    assert tested["test/coarse_acc"] > tested["test/coarse_acc_chance"]
+    assert not [name for name in {**result.metrics, **tested} if "noise" in name]
 
 
 def test_heads_that_would_log_one_name_are_refused(small_run):

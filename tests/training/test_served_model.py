@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from mhray.errors import ConfigError, StorageError
-from mhray.heads import Head
+from mhray.heads import Head, Implication
 from mhray.models.cnn import SimpleCNN
 from mhray.training.outbox import RunUpdate
 from mhray.training.served_model import NetworkSpec, log_best_model
 
 HEADS = (Head("left", 10), Head("type", 4, smallest_value=21))
 HEADS_CONFIG = {"left": 10, "type": 4}
+ODD_BY_LEFT = Implication("left", (0, 1) * 5)
 ARGUMENTS = {"conv1_channels": 4, "conv2_channels": 8, "fc_hidden": 16}
 MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
 IMAGES = np.random.default_rng(0).integers(0, 256, (300, 16, 24, 3), dtype=np.uint8)
@@ -46,7 +47,7 @@ def network():
 def publish(tracking, network, request):
     """Logs the network under a name of the test's own."""
 
-    def log(**changes):
+    def log(spec=SPEC, **changes):
         arguments = {
             "example_images": IMAGES[:2],
             "tracking": tracking,
@@ -54,7 +55,7 @@ def publish(tracking, network, request):
             "registered_name": request.node.name,
             "tags": {"mhray.trial": "3"},
         }
-        return log_best_model(network, SPEC, **(arguments | changes))
+        return log_best_model(network, spec, **(arguments | changes))
 
     return log
 
@@ -98,6 +99,19 @@ def test_publishing_prints_nothing(publish, capfd):
 def test_any_number_of_images_is_a_batch(publish, load, network, count):
     model = load(publish())
     assert model.predict(IMAGES[:count]).to_dict("list") == classes_of(network, IMAGES[:count])
+
+
+@pytest.mark.parametrize(
+    ("implied", "columns"), [({}, ["left"]), ({"type": (ODD_BY_LEFT,)}, ["left", "type"])]
+)
+def test_a_head_left_out_is_served_if_another_implies_it(publish, load, network, implied, columns):
+    spec = SPEC.model_copy(update={"train_heads": ("left",), "implied_heads": implied})
+    model = load(publish(spec=spec))
+    assert model.metadata.signature.outputs.input_names() == columns
+    served = model.predict(IMAGES[:9])
+    assert list(served) == columns
+    assert served["left"].tolist() == classes_of(network, IMAGES[:9])["left"]
+    assert {*served[columns[-1]]} <= ({0, 1} if implied else {*range(10)})
 
 
 def test_images_that_are_no_bytes_are_refused(publish, load):

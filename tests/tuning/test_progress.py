@@ -50,6 +50,13 @@ def test_a_log_gets_one_line_per_event(out):
     ]
 
 
+def test_a_head_that_a_trial_does_not_predict_has_no_value(out):
+    row = a_row(1, 0.25)
+    del row.metrics["val/right_acc"]
+    progress_on(out).epoch_ended(0, row)
+    assert out.getvalue() == "trial 0 epoch 1: left 0.250  mean 0.250\n"
+
+
 def test_the_summary_counts_earlier_starts_and_names_the_best_complete_trial(out):
     past = [a_record(0, "COMPLETE", 0.5, 0.4), a_record(1, "PRUNED", 0.9)]
     assert progress_on(out, past).summary() == (

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from mhray.heads import Head
 from mhray.training.epochs import EpochRow, Selection
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.report import best_of, front_of, print_result
@@ -20,9 +21,9 @@ def a_record(number, state, left, right, test=None):
     return TrialRecord(number, state, overrides, 12345, {}, (row,), "", "", 1, "", test or {})
 
 
-def printed(study, records, shown=SHOWN):
+def printed(study, records, shown=SHOWN, **options):
     out = io.StringIO()
-    print_result(Console(file=out, width=200, soft_wrap=True), study, records, shown)
+    print_result(Console(file=out, width=200, soft_wrap=True), study, records, shown, **options)
     return out.getvalue()
 
 
@@ -75,6 +76,20 @@ def test_an_error_that_trials_are_judged_by_has_a_row_and_the_smallest_is_the_be
     text = printed(study, records, {"right_mae": "right_mae"})
     assert "best trial 1 beside trial 0" in text
     assert cells_of(text, "right_mae") == ["right_mae", "0.7500", "1.5000", "-", "-"]
+
+
+def test_the_best_trials_weak_heads_are_warned_of_under_the_table(a_study):
+    chances = {"val/left_acc_chance": 0.4, "val/right_acc_chance": 0.4}
+    records = [a_record(0, "COMPLETE", 0.1, 0.1), a_record(1, "COMPLETE", 0.5, 0.3)]
+    for record in records:
+        record.epochs[0].metrics.update(chances)
+    text = printed(a_study(), records, heads=[Head("left", 10), Head("right", 10)])
+    assert [line for line in text.splitlines() if line.startswith("warning")] == [
+        (
+            "warning: head right is at chance: val/right_acc is 0.3000, and naming one class "
+            "may have 0.4000 by luck"
+        )
+    ]
 
 
 def test_trial_0_is_called_what_it_is_when_no_weights_are_searched(a_study):

@@ -1,76 +1,75 @@
 import pytest
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from mhray.training.epochs import EpochRow
-from mhray.tuning.record import TrialRecord
-from mhray.tuning.schedulers import PastTrial, scheduler_of
+from mhray.tuning.guard import Guard
+from mhray.tuning.journal import Journal
+from mhray.tuning.pbt import PopulationBasedTraining
+from mhray.tuning.schedulers import most_unfinished, scheduler_of, stopping_scheduler
+from mhray.tuning.search import SearchPlan
 
+CONTINUE, STOP = TrialScheduler.CONTINUE, TrialScheduler.STOP
 ASHA = {"asha": {"grace_epochs": 1, "keep_one_in": 3}}
+MEDIAN = {"median": {"grace_epochs": 1, "min_trials": 2}}
+HYPERBAND = {"hyperband": {"grace_epochs": 1, "keep_one_in": 3}}
+STOPPING = pytest.mark.parametrize("kind", [ASHA, MEDIAN, HYPERBAND])
+# The first bracket of Hyperband has these numbers, and stops at epoch 1.
+FIRST_BRACKET = (0, 2, 4, 5, 7)
 
 
-def a_record(number, *values, overrides=()):
-    rows = tuple(EpochRow(epoch, {}, best, 1.0, 0.0) for epoch, best in enumerate(values, 1))
-    return TrialRecord(number, "PRUNED", overrides, 0, {}, rows, "", "", 1, "", {})
+@pytest.fixture
+def scheduler(a_study):
+    def make(kind, past=()):
+        return stopping_scheduler(a_study(scheduler=kind), 9, past)
+
+    return make
 
 
-def decision(scheduler, number, best, epoch=1, overrides=()):
-    trial = PastTrial(f"new-{number}", {"number": number, "overrides": overrides})
-    scheduler.on_trial_add(None, trial)
-    return scheduler.on_trial_result(None, trial, {"epoch": epoch, "best": best})
+def test_a_study_without_a_scheduler_stops_nothing(scheduler):
+    assert type(scheduler(None)) is FIFOScheduler
 
 
-def test_a_study_without_a_scheduler_stops_nothing(a_study):
-    assert isinstance(scheduler_of(a_study(scheduler=None), 9, []), FIFOScheduler)
+def test_a_population_is_made_of_all_trials(a_study, tmp_path):
+    study = a_study(scheduler={"pbt": {}}, budget={"trials": 7})
+    plan = SearchPlan(9, 12345, lambda number: tmp_path / str(number), lambda number: "run")
+    made = scheduler_of(study, plan, Journal.open(study, tmp_path), Guard())
+    assert isinstance(made, PopulationBasedTraining)
+    assert (most_unfinished(study, 2), most_unfinished(a_study(), 2)) == (7, 2)
 
 
-def test_a_trial_is_compared_with_those_of_earlier_starts(a_study):
-    past = [a_record(n, 0.9) for n in range(3)]
-    assert decision(scheduler_of(a_study(scheduler=ASHA), 9, past), 5, 0.1) == TrialScheduler.STOP
+@STOPPING
+def test_a_trial_is_compared_with_those_of_earlier_starts(scheduler, a_record, decision, kind):
+    past = [a_record(number, 0.9) for number in FIRST_BRACKET[:4]]
+    assert decision(scheduler(kind, past), 7, 0.1) == STOP
+    assert decision(scheduler(kind), 7, 0.1) == CONTINUE
 
 
-def test_a_good_trial_goes_on(a_study):
-    past = [a_record(n, 0.5) for n in range(3)]
-    assert (
-        decision(scheduler_of(a_study(scheduler=ASHA), 9, past), 5, 0.8) == TrialScheduler.CONTINUE
-    )
+@STOPPING
+def test_a_resumed_trial_counts_with_what_it_did_before(scheduler, a_record, added, decision, kind):
+    running = [a_record(number, 0.9, state="RUNNING") for number in FIRST_BRACKET[:4]]
+    made = scheduler(kind, running)
+    for record in running:
+        added(made, record.number)
+    assert decision(made, 7, 0.1) == STOP
 
 
-def test_the_baseline_is_never_stopped_early(a_study):
-    past = [a_record(n, 0.9) for n in range(1, 4)]
-    assert (
-        decision(scheduler_of(a_study(scheduler=ASHA), 9, past), 0, 0.1) == TrialScheduler.CONTINUE
-    )
+@STOPPING
+def test_a_good_trial_goes_on(scheduler, a_record, decision, kind):
+    past = [a_record(number, 0.5) for number in FIRST_BRACKET[:4]]
+    assert decision(scheduler(kind, past), 7, 0.8) == CONTINUE
 
 
-def test_the_last_epoch_ends_every_trial(a_study):
-    assert (
-        decision(scheduler_of(a_study(scheduler=ASHA), 9, []), 0, 0.1, epoch=9)
-        == TrialScheduler.STOP
-    )
+@STOPPING
+def test_the_baseline_is_never_stopped_early(scheduler, a_record, decision, kind):
+    past = [a_record(number, 0.9) for number in FIRST_BRACKET[1:]]
+    assert decision(scheduler(kind, past), 0, 0.1) == CONTINUE
 
 
-@pytest.mark.parametrize(
-    ("model", "expected"), [("cnn", TrialScheduler.STOP), ("vit", TrialScheduler.CONTINUE)]
-)
-def test_a_trial_may_be_compared_with_those_of_its_option_only(a_study, model, expected):
-    study = a_study(scheduler={"asha": ASHA["asha"] | {"within": "model"}})
-    past = [
-        a_record(number, best, overrides=(f"model={kind}", "seed=1"))
-        for number, (kind, best) in enumerate([("cnn", 0.9)] * 4 + [("vit", 0.2)] * 4)
-    ]
-    scheduler = scheduler_of(study, 9, past)
-    overrides = [f"model={model}", "seed=1"]
-    assert decision(scheduler, 9, 0.5, overrides=overrides) == expected
+@STOPPING
+def test_a_reported_failure_is_left_to_the_searcher(scheduler, added, kind):
+    made = scheduler(kind)
+    assert made.on_trial_result(None, added(made, 3), {"failure": "x"}) == CONTINUE
 
 
-@pytest.mark.parametrize("end", ["complete", "remove"])
-def test_the_bracket_of_an_option_is_told_of_an_end(a_study, end):
-    scheduler = scheduler_of(a_study(scheduler={"asha": ASHA["asha"] | {"within": "model"}}), 9, [])
-    trial = PastTrial("new", {"number": 0, "overrides": ["model=cnn"]})
-    scheduler.on_trial_add(None, trial)
-    if end == "complete":
-        scheduler.on_trial_complete(None, trial, {"epoch": 9, "best": 0.5})
-    else:
-        scheduler.on_trial_remove(None, trial)
-    (bracket,) = scheduler._by_option.values()
-    assert trial.trial_id not in bracket._trial_info
+@pytest.mark.parametrize("kind", [ASHA, HYPERBAND])
+def test_the_last_epoch_ends_every_trial(scheduler, decision, kind):
+    assert decision(scheduler(kind), 0, 0.1, epoch=9) == STOP

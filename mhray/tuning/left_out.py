@@ -1,0 +1,109 @@
+"""Which heads the trials of a study leave untrained, and what that forbids.
+
+One metric ranks all trials, so each of them has to log it, and of the same heads.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from mhray.errors import ConfigError
+from mhray.heads import Head
+from mhray.models.trained_heads import (
+    WHERE,
+    predicted_heads,
+    refuse_other_heads,
+    refuse_unpredicted,
+    trained_heads,
+)
+from mhray.training.epochs import why_no_judge
+from mhray.tuning.distributions import LOSS_WEIGHTS
+from mhray.tuning.rules import Finding, metrics_of
+from mhray.tuning.space import Entry, format_override, walk
+from mhray.tuning.study import Study
+from mhray.tuning.yaml_lines import Location
+
+Compose: TypeAlias = Callable[[Sequence[str]], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What some trials of a study have in ``model.train_heads``.
+
+    Attributes:
+        location: where the study file says so.
+        options: the searched options that lead to it, as overrides.
+        model: the section of their config.
+    """
+
+    location: Location
+    options: tuple[str, ...]
+    model: Mapping[str, Any]
+
+    @property
+    def train_heads(self) -> Any:
+        """As in the config: None for all heads, one of them, or a list."""
+        return self.model.get("train_heads")
+
+
+def variants(study: Study, compose: Compose, base: Sequence[str]) -> list[Variant]:
+    """All that trials may have; ``base`` are the overrides of ``study.base`` that compose."""
+    varied = [entry for entry in walk(study.search, ("search",)) if _may_leave_out(entry)]
+    found = [variant for entry in varied for variant in _drawn(entry, compose, base)]
+    if not any(entry.path.lstrip("+") == WHERE and not entry.active for entry in varied):
+        path = next((path for path in study.base if path.lstrip("+") == WHERE), WHERE)
+        found.append(Variant(("base", path), (), compose(base)["model"]))
+    return found
+
+
+def unfit_heads(study: Study, found: Sequence[Variant], heads: Sequence[Head]) -> Iterator[Finding]:
+    """Variants that name no head of the data, or leave out what else the study names."""
+    names = [head.name for head in heads]
+    for variant in found:
+        weighed = {*(variant.model.get("loss_weights") or {}), *_searched_weights(study, variant)}
+        primary_head = variant.model.get("primary_head")
+        try:
+            trained = trained_heads(variant.train_heads, names)
+            refuse_other_heads(names, trained, sorted(weighed.intersection(names)), primary_head)
+            predicted = predicted_heads(heads, variant.train_heads)
+            refuse_unpredicted(primary_head, [head.name for head in predicted])
+        except ConfigError as error:
+            yield variant.location, str(error).removeprefix(f"{WHERE}: ")
+
+
+def unlogged_metrics(
+    study: Study, found: Sequence[Variant], heads: Sequence[Head]
+) -> Iterator[Finding]:
+    """Metrics that the study judges by and some of its trials do not log."""
+    for location, metric in metrics_of(study):
+        if metric.startswith(("train/", "test/")):
+            continue
+        problems = (why_no_judge(metric, heads, variant.train_heads) for variant in found)
+        if problem := next(filter(None, problems), None):
+            yield location, problem
+
+
+def _may_leave_out(entry: Entry) -> bool:
+    """Whether a searched path is the key itself, or a group whose files may have it."""
+    path = entry.path.lstrip("+")
+    return path == WHERE or "." not in path
+
+
+def _drawn(entry: Entry, compose: Compose, base: Sequence[str]) -> Iterator[Variant]:
+    for step, draw in entry.distribution.examples(entry.path):
+        options = (*entry.active, *(format_override(*item) for item in draw.items()))
+        try:
+            config = compose([*base, *options])
+        except ConfigError:
+            continue  # whoever checks all draws says so
+        yield Variant((*entry.location, *step), options, config["model"])
+
+
+def _searched_weights(study: Study, variant: Variant) -> Iterator[str]:
+    """The heads whose loss weights are searched in these trials."""
+    for entry in walk(study.search):
+        if {*entry.active} <= {*variant.options} or not variant.options:
+            for path in entry.distribution.sets(entry.path):
+                section, _, head = path.lstrip("+").rpartition(".")
+                if section == LOSS_WEIGHTS:
+                    yield head
