@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from lightning import Trainer
@@ -45,18 +47,24 @@ def test_changes_are_read_as_they_were_written():
         ([{"epoch": 0, "overrides": [RATE]}], "changes[0].epoch: should be 1 or more, not 0; "),
         (
             [{"epoch": 2, "overrides": ["data.seed=1"]}],
-            "changes[0].overrides[0]: data.seed does not change during a run; write "
-            "model.optimizer.lr=... or model.loss_weights.<head>=...",
+            (
+                "changes[0].overrides[0]: data.seed does not change during a run; write "
+                "model.optimizer.lr=... or model.loss_weights.<head>=..."
+            ),
         ),
         (
             [{"epoch": 2, "overrides": [f"{RATE}=0"]}],
-            "changes[0].overrides[0]: should be a number above 0, not '0'; write "
-            "model.optimizer.lr=0.5",
+            (
+                "changes[0].overrides[0]: should be a number above 0, not '0'; write "
+                "model.optimizer.lr=0.5"
+            ),
         ),
         (
             [{"epoch": 2, "overrides": [f"{WEIGHT}=much"]}],
-            "changes[0].overrides[0]: should be a number of at least 0, not 'much'; write "
-            "model.loss_weights.left=0.5",
+            (
+                "changes[0].overrides[0]: should be a number of at least 0, not 'much'; write "
+                "model.loss_weights.left=0.5"
+            ),
         ),
         (
             [{"epoch": 2, "overrides": [f"{RATE}=1"]}, {"epoch": 2, "overrides": [f"{RATE}=1"]}],
@@ -76,8 +84,10 @@ def test_what_is_no_change_is_refused(raw, message):
         ({"optimizer": {}}, "changes[0]: model.optimizer.lr is not set; set it as well"),
         (
             {"weighting": {"normalise": True}},
-            "model.weighting.normalise: true, but changes sets loss weights as they are typed; "
-            "write model.weighting.normalise=false",
+            (
+                "model.weighting.normalise: true, but changes sets loss weights as they are typed; "
+                "write model.weighting.normalise=false"
+            ),
         ),
     ],
 )
@@ -87,37 +97,42 @@ def test_a_run_in_which_nothing_can_change_so_is_refused(model, message):
     assert str(error.value) == message
 
 
-@pytest.fixture
-def watched(small_run, tmp_path):
+def watch(data_dir, directory, *overrides, **options):
     """Trains a run; gives its result and each epoch's weight of the head left and last rate."""
+    seen = []
 
-    def run(*overrides, folder="run", **options):
-        directory, seen = tmp_path / folder, []
+    def see(row):
+        saved = torch.load(directory / "last.ckpt", weights_only=True)
+        (group,) = saved["optimizer_states"][0]["param_groups"]
+        seen.append((row.metrics["train/left_weight"], pytest.approx(group["lr"])))
 
-        def see(row):
-            saved = torch.load(directory / "last.ckpt", weights_only=True)
-            (group,) = saved["optimizer_states"][0]["param_groups"]
-            seen.append((row.metrics["train/left_weight"], pytest.approx(group["lr"])))
-
-        config = compose_run([*small_run, "trainer.max_epochs=4", *overrides])
-        return train(config, directory, report=see, **options), seen
-
-    return run
+    base = ("experiment=cifar100mh_cnn", f"data.data_dir={data_dir}", "data.batch_size=60")
+    config = compose_run([*base, "trainer.accelerator=cpu", "trainer.max_epochs=4", *overrides])
+    return train(config, directory, report=see, **options), seen
 
 
-def test_each_change_holds_from_its_epoch_on(watched):
-    _, seen = watched(CHANGES)
-    assert seen == [(1.0, 0.001), (2.0, 0.001), (0.5, 0.004), (0.5, 0.004)]
+@pytest.fixture
+def watched(small_data, tmp_path):
+    """Trains a run in a directory of the test's own."""
+    return partial(watch, small_data, tmp_path)
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 3])
-def test_a_run_that_goes_on_makes_no_change_twice(watched, tmp_path, epochs):
-    whole, expected = watched(CHANGES, folder="whole")
-    watched(CHANGES, f"trainer.max_epochs={epochs}", folder="part")
-    last = tmp_path / "part" / "last.ckpt"
-    result, seen = watched(CHANGES, folder="part", resume_from=last)
+@pytest.fixture(scope="module")
+def whole(small_data, tmp_path_factory):
+    """A run with both changes, trained without a break."""
+    return watch(small_data, tmp_path_factory.mktemp("whole"), CHANGES)
+
+
+def test_each_change_holds_from_its_epoch_on(whole):
+    assert whole[1] == [(1.0, 0.001), (2.0, 0.001), (0.5, 0.004), (0.5, 0.004)]
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_run_that_goes_on_makes_no_change_twice(watched, whole, tmp_path, epochs):
+    watched(CHANGES, f"trainer.max_epochs={epochs}")
+    result, seen = watched(CHANGES, resume_from=tmp_path / "last.ckpt")
     # The last epoch is reported again.
-    assert (result.metrics, seen[1:]) == (whole.metrics, expected[epochs:])
+    assert (result.metrics, seen[1:]) == (whole[0].metrics, whole[1][epochs:])
 
 
 def test_a_scheduler_keeps_its_course(watched):

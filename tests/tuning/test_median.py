@@ -67,3 +67,11 @@ def test_the_baseline_counts_for_the_others(a_study, added, past):
     assert scheduler.on_trial_result(None, other, worse) == TrialScheduler.STOP
     scheduler.on_trial_complete(None, baseline, worse)
     assert len(scheduler._results[baseline]) == 2
+
+
+def test_a_trial_that_is_tried_again_counts_once(a_study, a_record, added):
+    before = a_record(9, 0.1, 0.2, state="RUNNING")
+    scheduler = stopping_scheduler(a_study(scheduler=MEDIAN), 9, [before])
+    trial = added(scheduler, 9)
+    scheduler.on_trial_add(None, trial)
+    assert [row["epoch"] for row in scheduler._results[trial]] == [1, 2]

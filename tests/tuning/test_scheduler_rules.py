@@ -44,24 +44,24 @@ def test_nothing_else_is_searched_in_a_population(a_study, path, distribution):
             {"sampler": {"tpe": {}}},
             ("sampler",),
             (
-                "tpe cannot be combined with pbt: all trials of a population are drawn before one has "
-                "ended to learn from; write {random: {}}"
+                "tpe cannot be combined with pbt: all trials of a population are drawn before one "
+                "has ended to learn from; write {random: {}}"
             ),
         ),
         (
             {"resources": {"workers_per_trial": 2}},
             ("resources", "workers_per_trial"),
             (
-                "should be 1 with pbt: trials pause and go on, and each time a worker group would be "
-                "started anew; write 1"
+                "should be 1 with pbt: trials pause and go on, and each time a worker group would "
+                "be started anew; write 1"
             ),
         ),
         (
             {"resources": {"parallel_trials": 2}},
             ("resources", "parallel_trials"),
             (
-                "should be auto with pbt: Ray counts those that pause, so that the others would wait "
-                "for ever; write more per_worker.cpus to run fewer"
+                "should be auto with pbt: Ray counts those that pause, so that the others would "
+                "wait for ever; write more per_worker.cpus to run fewer"
             ),
         ),
         (
