@@ -2,7 +2,7 @@
 
 torchvision's own takes square images with three channels and a class token. This one takes any that
 a patch divides, and instead of the token's features the mean of the patches', which the paper's
-appendix D.3 found as good and which a short training learns sooner (Beyer et al. 2022).
+appendix D.3 found as good, and Beyer et al. 2022 better.
 """
 
 from collections.abc import Mapping
