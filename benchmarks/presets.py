@@ -16,7 +16,6 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -30,16 +29,13 @@ from mhray.training.result import RunResult
 from mhray.training.run import compose_run, evaluate_test, train
 
 HERE = Path(__file__).resolve().parent
-FAMILIES = {
-    "cnn": "SimpleCNN",
-    "convnext": "ConvNeXt",
-    "efficientnet": "EfficientNet",
-    "vit": "VisionTransformer",
-}
+FAMILIES = ("cnn", "convnext", "efficientnet", "vit")
 SIZES = ("64k", "210k")
+EXPERIMENT = "cifar100mh_"  # in front of a preset's name
 ENOUGH = 0.85  # of the best family's accuracy above chance; below it a family needs a reason
 # By preset: what was found when one below that was looked into.
 REASONS: dict[str, str] = {}
+NO_REASON = "No reason has been looked for yet."
 PAGE = """\
 # What the presets reach
 
@@ -108,7 +104,7 @@ def train_missing(options):
     """Trains what has no line yet, smaller presets and earlier seeds first."""
     done = {(line["experiment"], line["seed"]) for line in read(options.journal)}
     wanted = [
-        (preset_of(family, size), seed)
+        (f"{EXPERIMENT}{family}_{size}", seed)
         for size in options.sizes
         for seed in options.seeds
         for family in FAMILIES
@@ -118,9 +114,9 @@ def train_missing(options):
     with ProcessPoolExecutor(options.jobs, spawn, max_tasks_per_child=1) as pool:
         runs = [pool.submit(one_run, *run, options.core_minutes) for run in missing]
         for run in as_completed(runs):
-            with options.journal.open("a", encoding="utf-8") as journal:
-                journal.write(json.dumps(run.result()) + "\n")
             line = run.result()
+            with options.journal.open("a", encoding="utf-8") as journal:
+                journal.write(json.dumps(line) + "\n")
             print(line["experiment"], line["seed"], line["metrics"]["test/acc_mean"], flush=True)
 
 
@@ -181,33 +177,28 @@ def table(rows):
 
 
 def verdicts(by_preset, by_chance):
-    """What each family reaches of the best one's accuracy above chance, size by size."""
+    """What each preset reaches of the best one's accuracy above chance, size by size."""
     for size in SIZES:
         gains = {
-            family: above_chance(by_preset[preset_of(family, size)], by_chance)
-            for family in FAMILIES
-            if preset_of(family, size) in by_preset
+            preset: above_chance(runs, by_chance)
+            for preset, runs in by_preset.items()
+            if preset.endswith(f"_{size}")
         }
-        for family, gain in gains.items():
+        for preset, gain in gains.items():
             share = gain / max(gains.values())
-            reason = REASONS.get(f"{family}_{size}", "No reason has been looked for yet.")
-            why = "" if share >= ENOUGH else f" {reason}"
-            yield f"* `{family}_{size}`: {share:.0%} of the best.{why}"
+            why = "" if share >= ENOUGH else f" {REASONS.get(preset, NO_REASON)}"
+            yield f"* `{preset}`: {share:.0%} of the best.{why}"
 
 
 def page(lines, by_chance):
     """The page about the runs that have ended."""
-    by_preset = defaultdict(list)
+    by_preset = {f"{family}_{size}": [] for size in SIZES for family in FAMILIES}
     for line in lines:
-        by_preset[line["experiment"]].append(line)
+        by_preset[line["experiment"].removeprefix(EXPERIMENT)].append(line)
+    by_preset = {preset: runs for preset, runs in by_preset.items() if runs}
     heads = list(by_chance)
     header = ["preset", *heads, "mean", "parameters", "MFLOP", "best epoch", "seeds"]
-    rows = [
-        row(f"{family}_{size}", by_preset[preset_of(family, size)], heads)
-        for size in SIZES
-        for family in FAMILIES
-        if preset_of(family, size) in by_preset
-    ]
+    rows = [row(preset, runs, heads) for preset, runs in by_preset.items()]
     minutes, commits, cores = (
         ", ".join(sorted({str(line[key]) for line in lines}))
         for key in ("core_minutes", "commit", "cores")
@@ -220,11 +211,6 @@ def page(lines, by_chance):
         chances=", ".join(f"{head} {chance:.3f}" for head, chance in by_chance.items()),
         verdicts="\n".join(verdicts(by_preset, by_chance)),
     )
-
-
-def preset_of(family, size):
-    """The experiment of a family's preset."""
-    return f"cifar100mh_{family}_{size}"
 
 
 def main():

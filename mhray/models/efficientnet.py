@@ -34,7 +34,7 @@ class EfficientNet(MultiheadNetwork):
     """Four stages of `blocks` blocks, with `width` times 1, 1.5, 2.5 and 5 channels.
 
     A block expands its channels by `expand_ratio`, those of the first stage by 1, rounded to eights
-    as in the paper's code. The last two stages halve the sides, and so does the stem, or the second
+    as in torchvision. The last two stages halve the sides, and so does the stem, or the second
     stage if `stem_stride` is 1. Drop path grows with depth, up to `drop_path`. Images are of 16x16
     pixels or more.
     """

@@ -2,7 +2,7 @@
 
 torchvision's own takes square images with three channels and a class token. This one takes any that
 a patch divides, and instead of the token's features the mean of the patches', which the paper's
-appendix D.3 found as good and which a short training learns sooner (Beyer et al. 2022).
+appendix D.3 found as good, and Beyer et al. 2022 better.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from functools import partial
 from math import gcd
 
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models.vision_transformer import Encoder
 from torchvision.ops import Permute
 from typing_extensions import override
@@ -97,11 +98,14 @@ def _build_backbone(
     # torchvision's initialisation: each feature has the variance of the pixels.
     nn.init.normal_(embedding.weight, std=(channels * patch_size**2) ** -0.5)
     nn.init.zeros_(embedding.get_parameter("bias"))
+    encoder = make_encoder(seq_length=num_patches, hidden_dim=hidden, mlp_dim=mlp_ratio * hidden)
+    for block in encoder.layers:
+        block.self_attention = _SelfAttention(block.self_attention)
     layers = nn.Sequential(
         embedding,
         nn.Flatten(start_dim=2),
         Permute([0, 2, 1]),
-        make_encoder(seq_length=num_patches, hidden_dim=hidden, mlp_dim=mlp_ratio * hidden),
+        encoder,
         _MeanOfPatches(),
     )
     return layers, hidden
@@ -116,6 +120,35 @@ def _unfit_patches(patch_size: int, height: int, width: int) -> ConfigError:
         f"model.net.patch_size: {patch_size}, but the images are {height}x{width} pixels, which it "
         f"does not divide into two patches or more; write {' or '.join(map(str, fitting))}"
     )
+
+
+class _SelfAttention(nn.Module):
+    """The same attention with the same parameters, where query, key and value are one tensor.
+
+    `nn.MultiheadAttention` cannot know that they are, and copies all three (torch 2.14).
+    """
+
+    def __init__(self, attention: nn.MultiheadAttention) -> None:
+        super().__init__()
+        self.in_proj_weight = attention.in_proj_weight
+        self.in_proj_bias = attention.in_proj_bias
+        self.out_proj = attention.out_proj
+        self.num_heads = attention.num_heads
+        self.dropout = attention.dropout
+
+    @override
+    def forward(
+        self, features: Tensor, *_others: Tensor, need_weights: bool
+    ) -> tuple[Tensor, None]:
+        """Attended features (batch, patches, features), in the form in which the encoder asks."""
+        projected = functional.linear(features, self.in_proj_weight, self.in_proj_bias)
+        batch, patches, _ = projected.shape
+        split = projected.view(batch, patches, 3, self.num_heads, -1)
+        query, key, value = split.transpose(1, 3).unbind(2)
+        attended = functional.scaled_dot_product_attention(
+            query, key, value, dropout_p=self.dropout if self.training else 0.0
+        )
+        return self.out_proj(attended.transpose(1, 2).flatten(start_dim=2)), None
 
 
 class _MeanOfPatches(nn.Module):

@@ -1,9 +1,10 @@
 import pytest
 import torch
+from torch import nn
 
 from mhray.errors import ConfigError
 from mhray.models.network_contract import MultiheadNetworkContract
-from mhray.models.vit import VisionTransformer
+from mhray.models.vit import VisionTransformer, _SelfAttention
 
 HEADS = {"left": 4, "sum": 7}
 
@@ -89,3 +90,24 @@ def test_wrong_arguments_are_told(arguments, message):
     with pytest.raises(ConfigError) as error:
         VisionTransformer(**arguments)
     assert str(error.value) == message
+
+
+def test_attention_is_that_of_torch():
+    torch.manual_seed(0)
+    theirs = nn.MultiheadAttention(12, 3, batch_first=True)
+    ours = _SelfAttention(theirs)
+    features = torch.randn(2, 5, 12)
+    expected, _ = theirs(features, features, features, need_weights=False)
+    attended, _ = ours(features, features, features, need_weights=False)
+    torch.testing.assert_close(attended, expected)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+
+
+def test_attention_is_dropped_in_training_alone():
+    attention = _SelfAttention(nn.MultiheadAttention(12, 3, dropout=0.5, batch_first=True))
+    features = torch.randn(2, 5, 12)
+    first, second = (attention(features, need_weights=False)[0] for _ in range(2))
+    assert not torch.equal(first, second)
+    attention.eval()
+    first, second = (attention(features, need_weights=False)[0] for _ in range(2))
+    assert torch.equal(first, second)
