@@ -15,7 +15,11 @@ import pytest
 from mhray.data.prepare import main as prepare
 from mhray.train import main as train
 
-pytest.register_assert_rewrite("mhray.data.dataset_contract", "mhray.models.network_contract")
+pytest.register_assert_rewrite(
+    "mhray.data.dataset_contract",
+    "mhray.models.network_contract",
+    "mhray.models.weighting_contract",
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 

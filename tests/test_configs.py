@@ -8,7 +8,7 @@ import pytest
 from hydra.utils import instantiate
 
 from mhray.training.project import shipped_directory
-from mhray.training.run import compose_run, read_heads_of
+from mhray.training.run import compose_run, read_heads_of, weighting_of
 from mhray.tuning.check import check_study
 from mhray.tuning.search import samples_of
 from mhray.tuning.space import draw, format_override, parse_space
@@ -49,6 +49,7 @@ def test_every_study_is_sound_and_three_of_its_trials_compose(path):
         file,
         compose=compose_run,
         read_heads=lambda config: read_heads_of(config)[0],
+        make_weighting=weighting_of,
         available_cpus=2,
         available_gpus=0,
     )

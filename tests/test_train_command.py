@@ -38,12 +38,13 @@ def test_a_run_goes_on_from_a_checkpoint_and_evaluates_test(command, small_run, 
 
 
 def test_two_workers_train_one_model(command, small_run, tmp_path):
-    done = command("mhray.train", *small_run, "workers=2", "hydra.run.dir=here")
+    # With weights that depend on every step: a rank with others would validate otherwise.
+    overrides = [*small_run, "workers=2", "weighting=famo"]
+    done = command("mhray.train", *overrides, "hydra.run.dir=here")
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads((tmp_path / "here" / "result.json").read_text())
     assert (result["workers"], result["samples_per_rank"]) == (2, [270, 270])
     assert "Token authentication" not in done.stdout
-    overrides = [*small_run, "workers=2"]
     alone = validated_in_one_process(compose_run(overrides), tmp_path / "here" / "best.ckpt")
     reduced = {name: result["metrics"][name] for name in alone if name != "val/acc_best"}
     assert reduced == pytest.approx({name: alone[name] for name in reduced}, rel=1e-5)
@@ -77,6 +78,16 @@ def test_one_batch_of_each_split_shows_that_all_parts_fit(command, small_run):
         ("trainer.max_epochs=[", "trainer.max_epochs=[: "),
         ("data.data_dir=nowhere data.source=null", "nowhere"),
         ("hydra.run.dir=/dev/null/run", "/dev/null/run"),
+        ("weighting=dwaa", "Available options in 'weighting': class_count dwa equal"),
+        ("+model.weighting.temperature=hot", "model.weighting.temperature: unknown key; one of: "),
+        (
+            "weighting=dwa model.weighting.temperature=hot",
+            "should be a number above 0, found 'hot'",
+        ),
+        ("weighting=dwa model.loss_weights.left=2", "model.loss_weights: model.weighting is DWA"),
+        ("weighting=dwa select.metric=val/loss select.mode=min", "val/loss is weighted by DWA"),
+        ("model.train_heads=[]", "model.train_heads: names no head"),
+        ("model.train_heads=[nope]", "model.train_heads: the data has no such head"),
         ("workers=7", "data.batch_size: 60 images cannot be shared by 7 workers"),
     ],
 )

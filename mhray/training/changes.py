@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from json import JSONEncoder
 from typing import Any
 
 from lightning import LightningModule, Trainer
@@ -65,12 +66,11 @@ def changes_override(changes: Sequence[Change]) -> str:
     """The override that makes a run change so.
 
     >>> changes_override([Change(2, ("model.optimizer.lr=0.002",))])
-    "changes=[{epoch:2,overrides:['model.optimizer.lr=0.002']}]"
+    'changes=[{epoch:2,overrides:["model.optimizer.lr=0.002"]}]'
     """
-    listed = (
-        f"{{epoch:{change.epoch},overrides:[{','.join(map(repr, change.overrides))}]}}"
-        for change in changes
-    )
+    # JSON has double quotes, and a shell wants single ones around the whole.
+    compact = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    listed = (f"{{epoch:{one.epoch},overrides:{compact(one.overrides)}}}" for one in changes)
     return f"{CHANGES}=[{','.join(listed)}]"
 
 
@@ -138,18 +138,13 @@ class ApplyChanges(Callback):
         self.factors = list(_factors(self.changes, config.model.optimizer.get("lr")))
         self.loss_weights = list(_merged(self.changes, config.model.get("loss_weights") or {}))
         self.last_made = 0
-        weighting = config.model.get("weighting") or {}
-        if self.loss_weights and weighting.get("normalise"):
-            raise ConfigError(
-                "model.weighting.normalise: true, but changes sets loss weights as they are typed; "
-                "write model.weighting.normalise=false"
-            )
+        self.normalise = (config.model.get("weighting") or {}).get("normalise", False)
 
     @override
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # An unknown head is refused now, not epochs later.
         for loss_weights in self.loss_weights:
-            _weights(pl_module, loss_weights)
+            self._weights(pl_module, loss_weights)
 
     @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -160,7 +155,7 @@ class ApplyChanges(Callback):
                 self.last_made = change.epoch
         if count and self.loss_weights:
             module: Any = pl_module
-            module.weighting.weights.copy_(_weights(module, self.loss_weights[count - 1]))
+            module.weighting.weights.copy_(self._weights(module, self.loss_weights[count - 1]))
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -169,6 +164,16 @@ class ApplyChanges(Callback):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.last_made = state_dict["last_made"]
+
+    def _weights(self, module: Any, loss_weights: Mapping[str, float]) -> Tensor:
+        """The weights of the heads that a module trains, (heads,), as its weighting has them."""
+        if not isinstance(module.weighting, FixedWeighting):
+            raise ConfigError(
+                f"changes: model.weighting is {type(module.weighting).__name__}, which sets the "
+                "weights itself; write weighting=fixed, or change the learning rate only"
+            )
+        heads = module.predicted.trained
+        return FixedWeighting(heads, loss_weights, normalise=self.normalise).weights
 
 
 def _factors(changes: Sequence[Change], lr: float | None) -> Iterator[float]:
@@ -188,16 +193,6 @@ def _merged(
     for change in changes if any(change.loss_weights for change in changes) else ():
         merged |= change.loss_weights
         yield dict(merged)
-
-
-def _weights(module: Any, loss_weights: Mapping[str, float]) -> Tensor:
-    """The loss weights of the heads that a module trains, (heads,)."""
-    if not isinstance(module.weighting, FixedWeighting):
-        raise ConfigError(
-            f"changes: model.weighting is {type(module.weighting).__name__}, which sets the "
-            "weights itself; write weighting=fixed, or change the learning rate only"
-        )
-    return FixedWeighting(module.predicted.trained, loss_weights).weights
 
 
 def _multiply_rates(trainer: Trainer, factor: float) -> None:

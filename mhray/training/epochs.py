@@ -24,7 +24,7 @@ from mhray.heads import Head
 from mhray.models.trained_heads import predicted_heads, trained_heads
 from mhray.training.cost import MeasureCost
 
-# Means of other heads are other measures. So is val/loss, which no study with such trials takes.
+# Over other heads they are other measures. So is val/loss, which no study with such trials takes.
 OVER_HEADS = ("val/acc_mean", "val/acc_best", "val/acc_spread")
 
 
@@ -106,12 +106,21 @@ class Selection:
         return value > other if self.mode == "max" else value < other
 
 
-def why_no_judge(metric: str, heads: Sequence[Head], train_heads: Any = None) -> str | None:
-    """What is wrong with judging runs of these heads by a metric, if something is."""
+def why_no_judge(
+    metric: str, heads: Sequence[Head], train_heads: Any = None, *, compares: bool = False
+) -> str | None:
+    """What is wrong with judging runs of these heads by a metric, if something is.
+
+    Args:
+        metric: its name.
+        heads: of the data.
+        train_heads: ``model.train_heads``.
+        compares: whether the runs are compared with others, which may predict more heads.
+    """
     trained = trained_heads(train_heads, [head.name for head in heads])
     predicted = predicted_heads(heads, train_heads)
     left_out = [head.name for head in heads if head not in predicted]
-    unlike = OVER_HEADS if left_out else ()
+    unlike = OVER_HEADS if left_out and compares else ()
     known = [name for name in validation_metrics(predicted) if name not in unlike]
     if metric in known:
         return None

@@ -6,7 +6,6 @@ overrides that :func:`compose_run` turns into a config. Nothing here knows Ray: 
 """
 
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,7 +21,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from mhray.data.datamodule import CIFAR100MHDataModule
 from mhray.data.sources import describe_data
-from mhray.errors import ConfigError, MhrayError, StorageError
+from mhray.errors import ConfigError, MhrayError
 from mhray.heads import Head, heads_config
 from mhray.models.module import MultiheadLitModule
 from mhray.models.tally import refuse_shared_names
@@ -32,13 +31,16 @@ from mhray.models.trained_heads import (
     refuse_unpredicted,
     trained_heads,
 )
-from mhray.training.changes import LOSS_WEIGHT, ApplyChanges
+from mhray.models.weighting import FixedWeighting, Weighting
+from mhray.training.changes import LOSS_WEIGHT, ApplyChanges, changes_of
 from mhray.training.cost import MeasureCost
+from mhray.training.directory import make_directory
 from mhray.training.epochs import EpochRow, ReportEpoch, SeedEachEpoch, Selection
 from mhray.training.project import config_directory, project_directory
 from mhray.training.result import RunResult
 from mhray.training.resume import take_over
 from mhray.training.unknown_keys import unknown_arguments, unknown_key
+from mhray.training.weighted_loss import why_incomparable
 
 Report: TypeAlias = Callable[[EpochRow], None]
 
@@ -109,22 +111,41 @@ def read_heads_of(config: DictConfig) -> tuple[tuple[Head, ...], tuple[int, int,
 
 
 def check_heads(config: DictConfig, heads: Sequence[Head]) -> None:
-    """Refuse a head to train, a loss weight, a primary head or a metric that does not fit the data.
+    """Refuse heads to train, loss weights, a weighting, a primary head or a metric that do not fit.
 
     Raises:
         HeadMismatchError: with the name that was probably meant, and all heads.
-        ConfigError: ``select.metric`` is no metric that a run logs, or is over heads of which some
-            are not predicted; or ``select.mode`` keeps its worst epoch; or a loss weight or
-            the primary head is of a head that is left out; or two heads would log a metric of one
-            name.
+        ConfigError: a run does not log ``select.metric``, or weights it by what changes, or keeps
+            its worst epoch; or a loss weight or the primary head is of a head that is left out; or
+            two heads would log a metric of one name.
     """
     names = [head.name for head in heads]
     train_heads, primary_head = config.model.get("train_heads"), config.model.get("primary_head")
     trained = trained_heads(train_heads, names)
-    refuse_other_heads(names, trained, config.model.get("loss_weights") or {}, primary_head)
+    weights = config.model.get("loss_weights") or {}
+    refuse_other_heads(names, trained, weights, primary_head)
     refuse_unpredicted(primary_head, [head.name for head in predicted_heads(heads, train_heads)])
     refuse_shared_names(names, [head.name for head in heads if head.is_skewed])
     Selection.of(config).check(heads, train_heads)
+    classes = {name: heads_config(heads)[name] for name in trained}
+    weighting = weighting_of(config.model, classes, weights)
+    if problem := why_incomparable(config.select.metric, weighting, changes_of(config)):
+        raise ConfigError(f"select.metric: {problem}")
+
+
+def weighting_of(
+    model: Mapping[str, Any], trained: Mapping[str, int], loss_weights: Mapping[str, float]
+) -> Weighting:
+    """The weighting of a run's section ``model``, for the classes of the heads that it trains.
+
+    Raises:
+        ConfigError: it cannot be made, or there are loss weights and it sets them itself.
+    """
+    make = build_part(model.get("weighting"), "model.weighting") or FixedWeighting
+    try:
+        return make(trained, loss_weights)
+    except TypeError as error:
+        raise ConfigError(_why_not_built(model["weighting"], "model.weighting", error)) from error
 
 
 def train(
@@ -231,7 +252,7 @@ def build_trainer(
     return trainer
 
 
-def build_part(node: DictConfig, name: str, **extra: Any) -> Any:
+def build_part(node: Any, name: str, **extra: Any) -> Any:
     """What a config's node describes; ``name`` is its path, for the error.
 
     Raises:
@@ -243,24 +264,6 @@ def build_part(node: DictConfig, name: str, **extra: Any) -> Any:
         if isinstance(error.__cause__, MhrayError):
             raise error.__cause__ from None
         raise ConfigError(_why_not_built(node, name, error.__cause__ or error)) from error
-
-
-def make_directory(directory: Path) -> None:
-    """Make a directory that can be written, or say which one cannot.
-
-    Raises:
-        StorageError: it cannot be made, or nothing can be written in it.
-    """
-    probe = directory / ".writable"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise StorageError(
-            f"{directory}: cannot be written ({os.strerror(error.errno or 0)}); "
-            "write a directory that you may write to"
-        ) from None
 
 
 def _why_not_built(node: DictConfig, name: str, cause: BaseException) -> str:

@@ -37,9 +37,10 @@ from typing_extensions import override
 
 from mhray.errors import ConfigError, MhrayError
 from mhray.training.connection import connected
+from mhray.training.directory import make_directory
 from mhray.training.epochs import EpochRow
 from mhray.training.result import RunResult
-from mhray.training.run import Report, make_directory, train
+from mhray.training.run import Report, train
 
 
 def run(

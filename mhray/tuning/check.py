@@ -16,6 +16,7 @@ from mhray.tuning.schema import unquoting, written
 from mhray.tuning.space import format_override, resolve_heads, value_at, walk
 from mhray.tuning.study import Resources, Study
 from mhray.tuning.study_file import StudyFile
+from mhray.tuning.weightings import MakeWeighting, unfit_weightings
 from mhray.tuning.yaml_lines import Location, Problem, Value
 
 ReadHeads: TypeAlias = Callable[[Mapping[str, Any]], Sequence[Head]]
@@ -26,6 +27,7 @@ def check_study(
     *,
     compose: Compose,
     read_heads: ReadHeads,
+    make_weighting: MakeWeighting,
     available_cpus: float,
     available_gpus: float,
 ) -> Study:
@@ -35,6 +37,7 @@ def check_study(
         file: as :func:`read_study` gives it; its own problems are reported with those found here.
         compose: the config of one run from overrides; raises ConfigError.
         read_heads: the heads of a config's data; raises ConfigError or DataError.
+        make_weighting: the weighting of a section ``model``; raises ConfigError.
         available_cpus: cores that the sweep can ever have.
         available_gpus: GPUs that the sweep can ever have.
 
@@ -57,7 +60,10 @@ def check_study(
         found = variants(study, compose, base)
         unfit = list(unfit_heads(study, found, heads))
         # Of heads that the data lack there are no metrics.
-        findings += unfit or unlogged_metrics(study, found, heads)
+        findings += unfit or [
+            *unlogged_metrics(study, found, heads),
+            *unfit_weightings(study, found, heads, make_weighting),
+        ]
     findings += _unfitting_draws(study, compose, base)
     findings += _impossible_epochs(study, config)
     findings += _late_decision(study, config)

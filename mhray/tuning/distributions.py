@@ -58,6 +58,11 @@ class Distribution(Section, ABC):
         """Draws, each with its location, that show whether a config takes all that may be drawn."""
         yield (), self.draw(path, _Lowest(), "")
 
+    def every(self, path: str, scope: str) -> list[Draw]:
+        """The parameters of each possible draw, named as :meth:`draw` asks; empty for a range."""
+        del path, scope
+        return []
+
     def with_heads(self, heads: Sequence[str]) -> "Distribution":
         """The same, with the heads of the data where heads are meant."""
         del heads
@@ -189,6 +194,10 @@ class Choice(Distribution):
     def examples(self, path: str) -> Iterator[tuple[Location, Draw]]:
         for index, value in enumerate(self.choice):
             yield ("choice", index), {path: value}
+
+    @override
+    def every(self, path: str, scope: str) -> list[Draw]:
+        return [{scope + path: label} for label in self._labels()]
 
     def _labels(self) -> tuple[Value, ...]:
         """The choices, as text where Optuna could not tell 1 from true."""

@@ -54,10 +54,7 @@ FIXED = ("base", "search", "objectives", "select")
 
 
 class Journal:
-    """One study in its storage.
-
-    Use :meth:`open`.
-    """
+    """One study in its storage; use :meth:`open`."""
 
     def __init__(self, study: optuna.Study, storage: BaseStorage) -> None:
         self._study = study
@@ -95,10 +92,7 @@ class Journal:
     ) -> None:
         """Record what this study is, or refuse to go on with another one.
 
-        Args:
-            study: the resolved study file.
-            data: fingerprint of the data set and how it is split.
-            origin: versions and commit, recorded at the first start.
+        The resolved study file; fingerprint and split of the data; at the first start, the origin.
 
         Raises:
             StudyConflictError: the journal holds a study of this name that differs in what it
@@ -137,6 +131,11 @@ class Journal:
     def key(self) -> str:
         """Tells this study from every other, one of the same name in the same place included."""
         return str(self._study.user_attrs[KEY])
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """Versions and commit of the study's first start."""
+        return dict(self._study.user_attrs[ORIGIN])
 
     def enqueue(self, params: Mapping[str, Any]) -> None:
         """Have the next new trial draw these values, by Optuna's names."""

@@ -1,6 +1,7 @@
 """Which heads the trials of a study leave untrained, and what that forbids.
 
-One metric ranks all trials, so each of them has to log it, and of the same heads.
+One metric ranks all trials, so each of them has to log it, and of the same heads. A grid ranks only
+trials that differ in what is tuned, so there each is judged by the heads that it has.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ Compose: TypeAlias = Callable[[Sequence[str]], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Variant:
-    """What some trials of a study have in ``model.train_heads``.
+    """What some trials of a study have in ``model.train_heads`` and ``model.weighting``.
 
     Attributes:
         location: where the study file says so.
@@ -48,7 +49,7 @@ class Variant:
 
 def variants(study: Study, compose: Compose, base: Sequence[str]) -> list[Variant]:
     """All that trials may have; ``base`` are the overrides of ``study.base`` that compose."""
-    varied = [entry for entry in walk(study.search, ("search",)) if _may_leave_out(entry)]
+    varied = [entry for entry in walk(study.search, ("search",)) if _varies(entry)]
     found = [variant for entry in varied for variant in _drawn(entry, compose, base)]
     if not any(entry.path.lstrip("+") == WHERE and not entry.active for entry in varied):
         path = next((path for path in study.base if path.lstrip("+") == WHERE), WHERE)
@@ -60,7 +61,7 @@ def unfit_heads(study: Study, found: Sequence[Variant], heads: Sequence[Head]) -
     """Variants that name no head of the data, or leave out what else the study names."""
     names = [head.name for head in heads]
     for variant in found:
-        weighed = {*(variant.model.get("loss_weights") or {}), *_searched_weights(study, variant)}
+        weighed = {*(variant.model.get("loss_weights") or {}), *searched_weights(study, variant)}
         primary_head = variant.model.get("primary_head")
         try:
             trained = trained_heads(variant.train_heads, names)
@@ -75,18 +76,41 @@ def unlogged_metrics(
     study: Study, found: Sequence[Variant], heads: Sequence[Head]
 ) -> Iterator[Finding]:
     """Metrics that the study judges by and some of its trials do not log."""
+    ranks_rows = study.grid is None or WHERE in study.grid.tune or study.scheduler is not None
     for location, metric in metrics_of(study):
         if metric.startswith(("train/", "test/")):
             continue
-        problems = (why_no_judge(metric, heads, variant.train_heads) for variant in found)
+        problems = (
+            why_no_judge(metric, heads, variant.train_heads, compares=ranks_rows)
+            for variant in found
+        )
         if problem := next(filter(None, problems), None):
             yield location, problem
 
 
-def _may_leave_out(entry: Entry) -> bool:
-    """Whether a searched path is the key itself, or a group whose files may have it."""
+def searched_weights(study: Study, variant: Variant) -> Iterator[str]:
+    """The heads whose loss weights are searched in some of these trials."""
+    drawn = dict(_chosen(variant.options))
+    for entry in walk(study.search):
+        if any(drawn.get(path, option) != option for path, option in _chosen(entry.active)):
+            continue
+        for path in entry.distribution.sets(entry.path):
+            section, _, head = path.lstrip("+").rpartition(".")
+            if section == LOSS_WEIGHTS:
+                yield head
+
+
+def _chosen(options: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Paths and what was drawn for them."""
+    for option in options:
+        path, _, value = option.partition("=")
+        yield path, value
+
+
+def _varies(entry: Entry) -> bool:
+    """Whether a searched path is one of the two keys, or a group whose files may have them."""
     path = entry.path.lstrip("+")
-    return path == WHERE or "." not in path
+    return path == WHERE or path.startswith("model.weighting.") or "." not in path
 
 
 def _drawn(entry: Entry, compose: Compose, base: Sequence[str]) -> Iterator[Variant]:
@@ -97,13 +121,3 @@ def _drawn(entry: Entry, compose: Compose, base: Sequence[str]) -> Iterator[Vari
         except ConfigError:
             continue  # whoever checks all draws says so
         yield Variant((*entry.location, *step), options, config["model"])
-
-
-def _searched_weights(study: Study, variant: Variant) -> Iterator[str]:
-    """The heads whose loss weights are searched in these trials."""
-    for entry in walk(study.search):
-        if {*entry.active} <= {*variant.options} or not variant.options:
-            for path in entry.distribution.sets(entry.path):
-                section, _, head = path.lstrip("+").rpartition(".")
-                if section == LOSS_WEIGHTS:
-                    yield head

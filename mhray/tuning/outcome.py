@@ -19,9 +19,9 @@ from mhray.training.origin import reproduce_line
 from mhray.training.run import compose_run, evaluate_test, load_model
 from mhray.training.served_model import NetworkSpec, log_best_model
 from mhray.tuning.journal import Journal
-from mhray.tuning.record import BASELINE, TrialRecord
+from mhray.tuning.record import TrialRecord
 from mhray.tuning.recording import MlflowObserver
-from mhray.tuning.report import best_of
+from mhray.tuning.report import best_of, trials_to_test
 from mhray.tuning.study import Study
 
 EXAMPLES = 4  # images kept with the model as its input example
@@ -45,13 +45,12 @@ class Outcome:
     mlflow: MlflowObserver
 
     def test(self) -> None:
-        """Evaluate the best trial and trial 0 on the test split, unless that is done already.
+        """Evaluate the trials that the study ends with on the test split, unless that is done.
 
         Raises:
             StorageError: the checkpoint of one of them is gone.
         """
-        best = best_of(self.journal.trials(), self.study.selection)
-        for number in {best.number, BASELINE} if best else ():
+        for number in trials_to_test(self.study, self.journal.trials()):
             record = self.journal.trial(number)
             if record.epochs and not record.test:
                 config = compose_run(record.overrides, self.config_dir)

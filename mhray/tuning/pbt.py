@@ -55,6 +55,7 @@ class PopulationBasedTraining(FIFOScheduler):
     @override
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         epoch = result.get("epoch", 0)
+        self._note_decided((epoch - 1) // self._pbt.every_epochs * self._pbt.every_epochs)
         is_boundary = epoch % self._pbt.every_epochs == 0 and epoch < self._plan.max_epochs
         if not is_boundary or epoch <= self._decided:
             return self.CONTINUE
@@ -90,6 +91,13 @@ class PopulationBasedTraining(FIFOScheduler):
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
+
+    def _note_decided(self, boundary: int) -> None:
+        """A trial that has gone on from a boundary shows that who stands there may go on."""
+        # The sweep was killed after a decision by which nobody took over: no journal says so.
+        if boundary > self._decided:
+            self._decided = boundary
+            self._standing.clear()
 
     def _next(self, tune_controller: Any) -> Any:
         pending, paused = self._waiting(Trial.PENDING), self._waiting(Trial.PAUSED)
@@ -145,8 +153,6 @@ class PopulationBasedTraining(FIFOScheduler):
         self._in_place.discard(number)
 
     def _last_decided(self) -> int:
-        """Where trials that are resumed need not wait for each other any more."""
-        orphans, every = self._journal.orphans(), self._pbt.every_epochs
-        gone_on = [(r.epochs[-1].epoch - 1) // every * every for r in orphans if r.epochs]
-        taken_over = [record.takeovers[-1].epoch for record in orphans if record.takeovers]
-        return max([*gone_on, *taken_over], default=0)
+        """The last boundary at which a trial that is resumed took over."""
+        taken_over = [one.epoch for record in self._journal.orphans() for one in record.takeovers]
+        return max(taken_over, default=0)

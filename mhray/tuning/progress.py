@@ -147,6 +147,8 @@ class Progress(Observer):
         if record.state != "COMPLETE":
             return
         row = record.best_epoch(self.selection)
+        if not all(f"val/{name}" in row.metrics for name in self.shown_metrics):
+            return  # over fewer heads it is another measure
         if self.best is None or self.selection.prefers(self._value(row), self._value(self.best[1])):
             self.best = (record.number, row)
 

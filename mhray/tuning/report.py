@@ -1,6 +1,7 @@
 """What a study found: the best trial beside equal weights, and the line that repeats it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.table import Table
 from mhray.heads import Head
 from mhray.training.epochs import Selection
 from mhray.training.origin import reproduce_line
+from mhray.tuning.comparison import Interval, Row, interval, rows_of
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.record import BASELINE, TrialRecord
 from mhray.tuning.space import format_override
@@ -17,13 +19,16 @@ from mhray.tuning.weak_heads import weak_heads
 
 
 def best_of(records: Sequence[TrialRecord], selection: Selection) -> TrialRecord | None:
-    """The complete trial with the best selected metric; the earliest of equals; None if none is."""
-    return _furthest([record for record in records if record.state == "COMPLETE"], selection)
+    """The complete trial with the best selected metric; the earliest of equals; None if none is.
+
+    Trials that predict fewer heads than others do have another metric of that name.
+    """
+    return _furthest(_complete(records), selection)
 
 
 def front_of(records: Sequence[TrialRecord], study: Study) -> list[TrialRecord]:
     """The complete trials that no other one beats on every objective of the study."""
-    complete = [record for record in records if record.state == "COMPLETE"]
+    complete = _complete(records)
     scores = {record.number: _scores(record, study) for record in complete}
     return [
         record
@@ -34,6 +39,18 @@ def front_of(records: Sequence[TrialRecord], study: Study) -> list[TrialRecord]:
             if other is not record
         )
     ]
+
+
+def trials_to_test(study: Study, records: Sequence[TrialRecord]) -> list[int]:
+    """The trials that a study ends with: the best, trial 0, and those of a grid's rows; by number.
+
+    There are none if no trial is complete.
+    """
+    best = best_of(records, study.selection)
+    if best is None:
+        return []
+    rows = rows_of(study, records) if study.grid else []
+    return sorted({best.number, BASELINE, *(each.number for row in rows for each in row.trials)})
 
 
 def print_result(
@@ -58,7 +75,9 @@ def print_result(
     console.print(result_table(best, baseline, selection, shown, _name_of_baseline(study)))
     for warning in weak_heads(best.best_epoch(selection).metrics, heads):
         console.print(f"warning: {warning}", markup=False)
-    for path, distribution in study.search.items():
+    if study.grid:
+        console.print(comparison_table(rows_of(study, records), heads, selection))
+    for path, distribution in study.search.items() if not study.grid else ():
         if distribution.options():
             options = tuple(distribution.options())
             console.print(options_table(path, options, records, selection))
@@ -107,6 +126,51 @@ def options_table(
     return table
 
 
+def comparison_table(rows: Sequence[Row], heads: Sequence[Head], selection: Selection) -> Table:
+    """What each row of a grid reaches on test: means over seeds, with their 95 % intervals."""
+    table = Table(title="each row on test, mean and 95 % interval over seeds", title_justify="left")
+    table.add_column("row,\nand what is tuned")
+    for name in ("seeds", *(head.name for head in heads), "mean"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        found = [row.values(f"test/{head.name}_acc", selection) for head in heads]
+        # Over fewer heads it is another mean.
+        found.append(row.values("test/acc_mean", selection) if all(found) else {})
+        cells = [_with_interval(interval([*each.values()])) if each else "-" for each in found]
+        name = f"{in_short(row.name)}\n{in_short(row.tuned)}"
+        table.add_row(name, str(len(row.trials)), *cells)
+    return table
+
+
+def in_short(overrides: Iterable[str]) -> str:
+    """Overrides as far as a table has room for them.
+
+    >>> in_short(["weighting=equal", "model.train_heads=null", "model.optimizer.lr=0.001"])
+    'weighting=equal lr=0.001'
+    """
+    pairs = [override.partition("=") for override in overrides]
+    return " ".join(
+        f"{path.rpartition('.')[2]}={value}" for path, _, value in pairs if value != "null"
+    )
+
+
+def _with_interval(found: Interval) -> str:
+    return f"{found.mean:.3f}" + (f"\n± {found.half:.3f}" if isfinite(found.half) else "")
+
+
+def _complete(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The complete trials, but for those that predict fewer heads than others."""
+    complete = [record for record in records if record.state == "COMPLETE"]
+    most = max(map(_heads_of, complete), default=0)
+    return [record for record in complete if _heads_of(record) == most]
+
+
+def _heads_of(record: TrialRecord) -> int:
+    """How many heads a trial predicts."""
+    metrics = record.epochs[-1].metrics
+    return sum(name.startswith("val/") and name.endswith("_loss") for name in metrics)
+
+
 def _furthest(records: Sequence[TrialRecord], selection: Selection) -> TrialRecord | None:
     best: TrialRecord | None = None
     for record in records:
@@ -116,6 +180,8 @@ def _furthest(records: Sequence[TrialRecord], selection: Selection) -> TrialReco
 
 
 def _name_of_baseline(study: Study) -> str:
+    if study.grid:
+        return "the first"
     weighs = any(path.startswith(LOSS_WEIGHTS) for path in study.search)
     return "equal weights" if weighs else "the config itself"
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from mhray.training.epochs import sensible_mode
 from mhray.tuning.distributions import LOSS_WEIGHTS, Distribution
+from mhray.tuning.grid import unfit_grid
 from mhray.tuning.scheduler_kinds import first_decision
 from mhray.tuning.scheduler_rules import unfit_scheduler
 from mhray.tuning.schema import written
@@ -57,6 +58,7 @@ def broken_rules(study: Study) -> Iterator[Finding]:
     yield from _repeated_metrics(study)
     yield from _late_decision(study)
     yield from unfit_scheduler(study)
+    yield from unfit_grid(study)
     yield from _shared_gpus(study)
 
 
@@ -65,6 +67,16 @@ def metrics_of(study: Study) -> Iterator[tuple[Location, str]]:
     for index, goal in enumerate(study.objectives):
         yield ("objectives", index, next(iter(goal.model_fields_set))), goal.metric
     yield ("select", next(iter(study.select.model_fields_set))), study.select.metric
+
+
+def weighing_paths(study: Study) -> list[str]:
+    """The searched paths that a weighted loss depends on."""
+    return [entry.path.lstrip("+") for entry in walk(study.search) if weighs(entry.path)]
+
+
+def weighs(path: str) -> bool:
+    """Whether a weighted loss depends on what is set there."""
+    return any(_is_within(path.lstrip("+"), weight) for weight in _WEIGHING)
 
 
 def late_decision(study: Study, max_epochs: int) -> Iterator[Finding]:
@@ -162,7 +174,7 @@ def _no_validation(study: Study) -> Iterator[Finding]:
 
 def _unfit_metrics(study: Study) -> Iterator[Finding]:
     searched = [entry.path.lstrip("+") for entry in walk(study.search)]
-    weighing = [path for path in searched if _weighs(path)]
+    weighing = weighing_paths(study)
     for location, metric in metrics_of(study):
         split, _, name = metric.partition("/")
         if split in ("train", "test"):
@@ -177,10 +189,6 @@ def _unfit_metrics(study: Study) -> Iterator[Finding]:
         elif (mode := sensible_mode(metric)) and (direction := f"{mode}imize") != location[-1]:
             better = {"max": "higher", "min": "lower"}[mode]
             yield location, f"{metric} is better the {better} it is; write {direction}: {metric}"
-
-
-def _weighs(path: str) -> bool:
-    return any(_is_within(path, weight) for weight in _WEIGHING)
 
 
 def _repeated_metrics(study: Study) -> Iterator[Finding]:

@@ -10,8 +10,13 @@ from mhray.training.changes import LEARNING_RATE
 from mhray.tuning.distributions import LOSS_WEIGHTS, LogUniform, Uniform
 from mhray.tuning.scheduler_kinds import AshaScheduler, MedianScheduler, Pbt, PbtScheduler
 from mhray.tuning.simplex import Simplex
-from mhray.tuning.study import Study, TpeSampler
+from mhray.tuning.study import Study
 from mhray.tuning.yaml_lines import Location
+
+_WHY_NOT_DRAWN_SO = {
+    "tpe": "all trials of a population are drawn before one has ended to learn from",
+    "grid": "who takes over goes on with values that no grid has",
+}
 
 
 def unfit_scheduler(study: Study) -> Iterator[tuple[Location, str]]:
@@ -58,9 +63,9 @@ def _unchangeable_paths(study: Study) -> Iterator[tuple[Location, str]]:
 
 
 def _unfit_for_a_population(study: Study) -> Iterator[tuple[Location, str]]:
-    if isinstance(study.sampler, TpeSampler):
-        reason = "all trials of a population are drawn before one has ended to learn from"
-        yield ("sampler",), f"tpe cannot be combined with pbt: {reason}; write {{random: {{}}}}"
+    kind = next(iter(study.sampler.model_fields_set))
+    if reason := _WHY_NOT_DRAWN_SO.get(kind):
+        yield ("sampler",), f"{kind} cannot be combined with pbt: {reason}; write {{random: {{}}}}"
     if study.resources.workers_per_trial > 1:
         reason = "trials pause and go on, and each time a worker group would be started anew"
         yield ("resources", "workers_per_trial"), f"should be 1 with pbt: {reason}; write 1"

@@ -14,17 +14,20 @@ from typing import Any, Protocol
 
 import optuna
 from optuna import samplers
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
 from ray.tune.search import Searcher
 from typing_extensions import override
 
 from mhray.training.epochs import EpochRow
+from mhray.tuning.grid import parameters_of, seed_of
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.record import State, TrialRecord
 from mhray.tuning.space import draw, format_override
-from mhray.tuning.study import RandomSampler, Study, TpeSampler
+from mhray.tuning.study import GridSampler, RandomSampler, Study, TpeSampler
 
 DEFAULTS = {
     "select.metric": "val/acc_mean",
@@ -54,7 +57,7 @@ class SearchPlan:
 
     Attributes:
         max_epochs: the epoch at which a trial is complete.
-        seed: of every search trial's run.
+        seed: of every trial's run that gets none from a grid.
         trial_directory: where a trial keeps its checkpoints.
         run_id_of: the MLflow run of a trial, or empty as long as it has none.
     """
@@ -138,7 +141,8 @@ class StudySearch(Searcher):
             else self._journal.reopen(orphan.number, self._sampler)
         )
         overrides = overrides_of(self._study, trial)
-        self._journal.describe(trial.number, overrides, self._plan.seed)
+        seed = seed_of(self._study, trial.number)
+        self._journal.describe(trial.number, overrides, self._plan.seed if seed is None else seed)
         return self._journal.trial(trial.number)
 
     def _record(self, number: int, result: Mapping[str, Any]) -> None:
@@ -187,13 +191,16 @@ def fixed_overrides(study: Study) -> list[str]:
 def overrides_of(study: Study, trial: optuna.Trial) -> list[str]:
     """Everything that is typed after ``python -m mhray.train`` for this trial."""
     drawn = draw(study.search, trial)
-    return [*fixed_overrides(study), *(format_override(*item) for item in drawn.items())]
+    seed = seed_of(study, trial.number)
+    own = drawn if seed is None else {**drawn, "seed": seed}
+    return [*fixed_overrides(study), *(format_override(*item) for item in own.items())]
 
 
 def samples_of(study: Study, count: int) -> list[list[str]]:
-    """What ``count`` trials could be: random draws, the same at every call."""
+    """What ``count`` trials could be: the first of a grid, or random draws that never change."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    scratch = optuna.create_study(sampler=samplers.RandomSampler(seed=0))
+    sampler = samplers.RandomSampler(seed=0) if study.grid is None else InTurn(study)
+    scratch = optuna.create_study(sampler=sampler)
     return [overrides_of(study, scratch.ask()) for _ in range(count)]
 
 
@@ -217,6 +224,39 @@ def failure_in(directory: Path) -> str:
         return "its process died without a word: killed, or out of memory"
 
 
+class InTurn(BaseSampler):
+    """Gives each trial of a grid its values.
+
+    Optuna's own ``GridSampler`` knows no options, and may give trials that run at the same time the
+    same values.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    @override
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return {}
+
+    @override
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return {}
+
+    @override
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        return parameters_of(self._study, trial.number)[param_name]
+
+
 def sampler_of(study: Study, drawn: int) -> BaseSampler:
     """The study's sampler; resumed after ``drawn`` trials, it does not repeat its first draws."""
     match study.sampler:
@@ -232,3 +272,5 @@ def sampler_of(study: Study, drawn: int) -> BaseSampler:
                 )
         case RandomSampler(random=random):
             return samplers.RandomSampler(seed=random.seed + drawn)
+        case GridSampler():
+            return InTurn(study)

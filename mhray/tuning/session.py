@@ -22,18 +22,20 @@ from mhray.heads import Head
 from mhray.models.trained_heads import predicted_heads
 from mhray.training.chatter import chatter_to
 from mhray.training.connection import connected
+from mhray.training.directory import make_directory
 from mhray.training.epochs import shown_metrics
 from mhray.training.origin import origin, train_command
 from mhray.training.run import (
     build,
     check_heads,
     compose_run,
-    make_directory,
     read_heads_of,
     try_one_step,
+    weighting_of,
 )
 from mhray.tuning.check import check_study
 from mhray.tuning.cluster import Capacity, capacity, parallel_trials
+from mhray.tuning.grid import refuse_another_grid
 from mhray.tuning.journal import Journal
 from mhray.tuning.left_out import variants
 from mhray.tuning.outcome import Outcome
@@ -112,6 +114,7 @@ def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
         file,
         compose=compose,
         read_heads=heads_of,
+        make_weighting=weighting_of,
         available_cpus=available.cpus,
         available_gpus=available.gpus,
     )
@@ -201,7 +204,7 @@ def _close(mlflow: MlflowObserver, console: Console) -> None:
 
 
 def _open_journal(checked: CheckedStudy) -> Journal:
-    """The study's journal, with trial 0 waiting in it if the study is new."""
+    """The study's journal, with trial 0 waiting in it if the study is new and has no grid."""
     study, base = checked.study, checked.base
     journal = Journal.open(study, checked.directory)
     data = {
@@ -210,7 +213,8 @@ def _open_journal(checked: CheckedStudy) -> Journal:
         "val_fraction": base.data.val_fraction,
     }
     journal.begin(dump_study(study), data, origin())
-    if journal.is_empty():
+    refuse_another_grid(study, journal.trials())
+    if journal.is_empty() and study.grid is None:
         journal.enqueue(baseline(study.search, lambda path: value_at(base, path)))
     return journal
 

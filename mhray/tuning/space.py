@@ -90,6 +90,14 @@ class OneOf(Distribution):
             yield ("one_of", option), {path: option}
 
     @override
+    def every(self, path: str, scope: str) -> list[Draw]:
+        return [
+            {scope + path: option, **inside}
+            for option, space in self.one_of.items()
+            for inside in combinations(space, _inside(scope, path, option))
+        ]
+
+    @override
     def with_heads(self, heads: Sequence[str]) -> Distribution:
         options = {option: _with_heads(space, heads) for option, space in self.one_of.items()}
         return self.model_copy(update={"one_of": options})
@@ -141,6 +149,18 @@ def draw(space: Mapping[str, Distribution], trial: Suggester, scope: str = "") -
     for path, distribution in space.items():
         overrides |= distribution.draw(path, trial, scope)
     return overrides
+
+
+def combinations(space: Mapping[str, Distribution], scope: str = "") -> list[Draw]:
+    """All that a space of choices may draw, as parameters; its first path varies fastest.
+
+    >>> combinations(parse_space({"a": {"choice": [1, 2]}, "b": {"choice": [3, 4]}}))
+    [{'a': 1, 'b': 3}, {'a': 2, 'b': 3}, {'a': 1, 'b': 4}, {'a': 2, 'b': 4}]
+    """
+    found: list[Draw] = [{}]
+    for path, distribution in space.items():
+        found = [{**some, **more} for more in distribution.every(path, scope) for some in found]
+    return found
 
 
 def baseline(space: Mapping[str, Distribution], config_value: ConfigValue) -> Draw:

@@ -65,6 +65,18 @@ class Random(Section):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
+class Grid(Section):
+    """Every combination of what is searched, once with each seed.
+
+    Attributes:
+        seeds: of the runs; empty: all have the run's own.
+        tune: the searched paths of which each row gets its best; all others make up the rows.
+    """
+
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Strict(False)] = ()
+    tune: Annotated[tuple[OverridePath, ...], Strict(False)] = ()
+
+
 class TpeSampler(Section):
     """The next trial is estimated from the finished ones."""
 
@@ -75,6 +87,12 @@ class RandomSampler(Section):
     """The next trial depends on no other."""
 
     random: Random
+
+
+class GridSampler(Section):
+    """The next trial has what no trial before it had."""
+
+    grid: Grid
 
 
 class Budget(Section):
@@ -191,9 +209,11 @@ Goal: TypeAlias = Annotated[
     has_one_kind("maximize", "minimize"),
 ]
 Sampler: TypeAlias = Annotated[
-    Annotated[TpeSampler, Tag(f"{MARK}tpe")] | Annotated[RandomSampler, Tag(f"{MARK}random")],
-    Discriminator(kind_of("tpe", "random")),
-    has_one_kind("tpe", "random"),
+    Annotated[TpeSampler, Tag(f"{MARK}tpe")]
+    | Annotated[RandomSampler, Tag(f"{MARK}random")]
+    | Annotated[GridSampler, Tag(f"{MARK}grid")],
+    Discriminator(kind_of("tpe", "random", "grid")),
+    has_one_kind("tpe", "random", "grid"),
 ]
 
 
@@ -239,6 +259,11 @@ class Study(Section):
     def selection(self) -> Selection:
         """What ranks epochs and trials."""
         return Selection(self.select.metric, self.select.mode)
+
+    @property
+    def grid(self) -> Grid | None:
+        """What the sampler goes through, if it is a grid."""
+        return self.sampler.grid if isinstance(self.sampler, GridSampler) else None
 
 
 def dump_study(study: Study) -> dict[str, Any]:

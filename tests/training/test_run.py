@@ -139,9 +139,9 @@ def fine_only(fine_coarse, small_run):
     ("overrides", "message"),
     [
         (
-            [],
+            ["select.metric=val/noise_acc"],
             (
-                "select.metric: val/acc_mean cannot judge runs, since model.train_heads leaves "
+                "select.metric: val/noise_acc cannot judge runs, since model.train_heads leaves "
                 "noise without a prediction; write val/fine_acc"
             ),
         ),

@@ -8,6 +8,7 @@ from hydra.errors import HydraException
 
 from mhray.errors import ConfigError, DataNotFoundError
 from mhray.heads import Head
+from mhray.training.run import weighting_of
 from mhray.tuning.check import check_study
 from mhray.tuning.study_file import read_study
 
@@ -18,6 +19,8 @@ CONFIGS = {
     "train.yaml": "defaults: [_self_, {model: cnn}, {experiment: null}]\n"
     "trainer: {max_epochs: 10, devices: 1, fast: false}",
     "model/cnn.yaml": "{loss_weights: null, net: {depth: 3}, optimizer: {lr: 1e-3}}",
+    "model/dwa.yaml": "{loss_weights: {}, net: {}, weighting: {_target_: "
+    "mhray.models.weighting.DWA, _partial_: true, temperature: 2}}",
     "model/vit.yaml": "{loss_weights: null, net: {heads: 4}, optimizer: {lr: 1e-3}}",
     "experiment/endless.yaml": "# @package _global_\ntrainer: {max_epochs: -1}",
     "experiment/vit.yaml": "# @package _global_\ndefaults: [{override /model: vit}]",
@@ -66,7 +69,12 @@ def check(configs, tmp_path, monkeypatch):
     ):
         path = Path("study.yaml")
         path.write_text(STUDY % (base, search, way, metric, resources, grace), encoding="utf-8")
-        world = {"available_cpus": 2, "available_gpus": 1, "read_heads": lambda _: HEADS}
+        world = {
+            "available_cpus": 2,
+            "available_gpus": 1,
+            "read_heads": lambda _: HEADS,
+            "make_weighting": weighting_of,
+        }
         return check_study(read_study(path), compose=compose_run, **(world | others))
 
     return run

@@ -55,6 +55,31 @@ def test_a_mean_is_an_objective_where_every_option_predicts_all_heads(a_study):
     assert message == f"val/acc_mean {UNSUITED} other without a prediction; write val/fine_acc"
 
 
+GRID = {"grid": {"tune": ["model.optimizer.lr"]}}
+ALONE = {
+    "model.train_heads": {"choice": ["fine", "other"]},
+    "model.optimizer.lr": {"choice": [0.1, 0.2]},
+}
+
+
+def test_the_rows_of_a_grid_may_predict_different_heads(a_study):
+    assert found_in(a_study(search=ALONE, sampler=GRID)) == []
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"sampler": {"random": {}}},
+        {"sampler": GRID, "scheduler": {"asha": {"grace_epochs": 1}}},
+        {"sampler": {"grid": {"tune": ["model.train_heads"]}}},
+    ],
+)
+def test_trials_that_are_ranked_may_not_predict_different_heads(a_study, sections):
+    [(place, message), _] = found_in(a_study(search=ALONE, **sections))
+    assert place == ("objectives", 0, "maximize")
+    assert message == f"val/acc_mean {UNSUITED} other without a prediction; write val/fine_acc"
+
+
 def test_an_objective_that_some_options_do_not_log_is_refused(a_study):
     goal = {"maximize": "val/fine_acc"}
     search = {"model.train_heads": {"choice": ["fine", "other"]}}

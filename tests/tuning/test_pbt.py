@@ -174,12 +174,11 @@ def test_a_sweep_that_was_killed_after_a_decision_decides_nothing_again(populati
     assert [population.report(number, 2) for number in range(4)] == [CONTINUE] * 4
 
 
-def test_a_trial_that_has_gone_on_shows_that_its_last_boundary_is_decided(population):
-    for number in range(3):
-        population.report(number, 2)
-    population.report(2, 3)
-    population.start(4)
-    assert population.report(0, 2) == CONTINUE
+def test_a_trial_that_has_gone_on_lets_those_go_on_that_stand_where_it_stood(population):
+    assert population.report(0, 2) == NOOP
+    assert population.report(2, 3) == CONTINUE
+    assert population.run_for_a_while() == {0}
+    assert population.report(1, 2) == CONTINUE
 
 
 def test_a_checkpoint_that_is_gone_ends_the_sweep_with_a_message(population, tmp_path):

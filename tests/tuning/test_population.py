@@ -97,7 +97,7 @@ def test_a_takeover_is_the_parents_run_with_one_more_change(population):
     (decided,) = population([0.5, 0.9, 0.1, 0.3])
     (change,) = decided.changes
     assert decided.overrides[:3] == an_override(1)
-    assert decided.overrides[3].startswith("changes=[{epoch:2,overrides:['model.loss_weights.left=")
+    assert decided.overrides[3].startswith('changes=[{epoch:2,overrides:["model.loss_weights.left=')
     assert set(change.loss_weights) == {"left", "right"}
     assert change.lr in (2e-3 * 0.8, 2e-3 * 1.25)
 

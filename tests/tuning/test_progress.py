@@ -65,6 +65,13 @@ def test_the_summary_counts_earlier_starts_and_names_the_best_complete_trial(out
     )
 
 
+def test_a_trial_that_predicts_fewer_heads_than_others_is_not_the_best(out):
+    alone = a_record(0, "COMPLETE", 0.9)
+    del alone.epochs[0].metrics["val/right_acc"]
+    past = [alone, a_record(1, "COMPLETE", 0.5)]
+    assert "best: trial 1 with val/acc_mean 0.5000" in progress_on(out, past).summary()
+
+
 def test_the_time_left_follows_from_the_trials_that_ended(out):
     progress = progress_on(out)
     progress.trial_ended(a_record(0, "COMPLETE", 0.5))

@@ -7,7 +7,7 @@ from rich.console import Console
 from mhray.heads import Head
 from mhray.training.epochs import EpochRow, Selection
 from mhray.tuning.record import TrialRecord
-from mhray.tuning.report import best_of, front_of, print_result
+from mhray.tuning.report import best_of, front_of, print_result, trials_to_test
 
 SELECTION = Selection("val/acc_mean", "max")
 SHOWN = {"left_acc": "left", "right_acc": "right", "acc_mean": "mean"}
@@ -41,6 +41,14 @@ def test_only_a_complete_trial_can_be_the_best():
     ]
     assert best_of(records, SELECTION).number == 2
     assert best_of(records[1:2], SELECTION) is None
+
+
+def test_a_trial_that_predicts_fewer_heads_than_others_is_not_the_best():
+    records = [a_record(0, "COMPLETE", 0.9, 0.9), a_record(1, "COMPLETE", 0.2, 0.2)]
+    for record in records:
+        record.epochs[0].metrics.update({"val/left_loss": 1.0, "val/right_loss": 1.0})
+    del records[0].epochs[0].metrics["val/right_loss"]
+    assert best_of(records, SELECTION).number == 1
 
 
 def test_the_front_holds_what_no_other_trial_beats_on_every_objective(a_study):
@@ -119,3 +127,51 @@ def test_what_each_option_of_a_path_reached_is_shown(a_study):
     assert cells_of(text, "cnn") == ["cnn", "2", "1", "0.6000", "1"]
     assert cells_of(text, "vit") == ["vit", "1", "0", "0.4000", "2"]
     assert cells_of(text, "eff") == ["eff", "0", "0", "-", "-"]
+
+
+@pytest.fixture
+def a_grid(a_study):
+    """A study of two rows with two rates and two seeds, and its trials with this accuracy each."""
+
+    def make(*accuracies):
+        options = {"weighting": {"choice": ["equal", "dwa"]}, "lr": {"choice": [1, 2]}}
+        grid = {"seeds": [0, 1], "tune": ["lr"]}
+        records = []
+        for number, acc in enumerate(accuracies):
+            seed, rest = divmod(number, 4)
+            row = (f"weighting={('equal', 'dwa')[rest % 2]}", f"lr={rest // 2 + 1}", f"seed={seed}")
+            test = {f"test/{name}": acc for name in ("left_acc", "right_acc", "acc_mean")}
+            record = a_record(number, "COMPLETE", acc, acc, test)
+            records.append(replace(record, overrides=row, seed=seed))
+        return a_study(search=options, sampler={"grid": grid}), records
+
+    return make
+
+
+def test_a_grid_ends_with_the_best_trials_of_each_row_the_best_trial_and_the_first(a_grid):
+    study, records = a_grid(0.5, 0.3, 0.6, 0.2, 0.5, 0.3, 0.6, 0.9)
+    # Of dwa, the second rate has the better mean, and the best trial.
+    assert trials_to_test(study, records) == [0, 2, 3, 6, 7]
+    assert trials_to_test(study, []) == []
+
+
+def test_a_study_without_a_grid_ends_with_its_best_trial_and_the_first(a_study, a_grid):
+    _, records = a_grid(0.5, 0.3, 0.6, 0.2)
+    assert trials_to_test(a_study(), records) == [0, 2]
+
+
+def test_each_row_of_a_grid_is_shown_with_its_intervals(a_grid):
+    study, records = a_grid(0.5, 0.3, 0.4, 0.2, 0.6, 0.3)
+    text = printed(study, records, heads=[Head("left", 10), Head("right", 10)])
+    assert "best trial 4 beside trial 0 (the first)" in text
+    assert cells_of(text, "weighting=equal") == ["weighting=equal", "2", *["0.550"] * 3]
+    # t is 12.706 for one degree of freedom, and the standard error 0.05.
+    assert cells_of(text, "lr=1") == ["lr=1", "", *["± 0.635"] * 3]
+
+
+def test_a_row_that_lacks_a_head_has_no_mean(a_grid):
+    study, records = a_grid(0.5, 0.3, 0.4, 0.2)
+    for record in records[1::2]:
+        del record.test["test/right_acc"]
+    text = printed(study, records, heads=[Head("left", 10), Head("right", 10)])
+    assert cells_of(text, "weighting=dwa") == ["weighting=dwa", "1", "0.300", "-", "-"]

@@ -37,39 +37,10 @@ def test_nothing_else_is_searched_in_a_population(a_study, path, distribution):
     assert list(unfit_scheduler(study)) == [(("search", path), reason)]
 
 
-@pytest.mark.parametrize(
-    ("change", "location", "message"),
-    [
-        (
-            {"sampler": {"tpe": {}}},
-            ("sampler",),
-            (
-                "tpe cannot be combined with pbt: all trials of a population are drawn before one "
-                "has ended to learn from; write {random: {}}"
-            ),
-        ),
-        (
-            {"resources": {"workers_per_trial": 2}},
-            ("resources", "workers_per_trial"),
-            (
-                "should be 1 with pbt: trials pause and go on, and each time a worker group would "
-                "be started anew; write 1"
-            ),
-        ),
-        (
-            {"resources": {"parallel_trials": 2}},
-            ("resources", "parallel_trials"),
-            (
-                "should be auto with pbt: Ray counts those that pause, so that the others would "
-                "wait for ever; write more per_worker.cpus to run fewer"
-            ),
-        ),
-        (
-            {"budget": {"trials": 3}},
-            ("scheduler", "pbt", "quantile"),
-            "0.25 of budget.trials, which is 3, is no whole trial; write more trials",
-        ),
-    ],
-)
-def test_what_a_population_cannot_be_combined_with_is_said(a_study, change, location, message):
-    assert list(unfit_scheduler(a_study(**POPULATION | change))) == [(location, message)]
+def test_a_population_is_drawn_from_no_grid(a_study):
+    message = (
+        "grid cannot be combined with pbt: who takes over goes on with values that no grid has; "
+        "write {random: {}}"
+    )
+    study = a_study(**POPULATION | {"sampler": {"grid": {}}})
+    assert list(unfit_scheduler(study)) == [(("sampler",), message)]

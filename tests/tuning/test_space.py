@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mhray.errors import HeadMismatchError
 from mhray.tuning.space import (
     baseline,
+    combinations,
     draw,
     format_override,
     parse_space,
@@ -61,6 +62,22 @@ def test_an_option_draws_from_its_own_space_only():
         is_cnn = drawn["model"] == "cnn"
         assert list(drawn) == ["model", "model.lr", *["model.depth"] * is_cnn, "data.crop"]
         assert (drawn["model.lr"] <= 1) == is_cnn
+
+
+def test_every_combination_of_choices_and_options_is_had_once():
+    inside = {"model.depth": {"choice": [1, True]}}
+    space = parse_space({"model": {"one_of": {"vit": {}, "cnn": inside}}, "a": {"choice": [2, 3]}})
+    models = [
+        {"model": "vit"},
+        {"model": "cnn", "model=cnn/model.depth": "1"},
+        {"model": "cnn", "model=cnn/model.depth": "true"},
+    ]
+    assert combinations(space) == [{**model, "a": a} for a in (2, 3) for model in models]
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c"])
+def test_a_range_has_no_combinations(name):
+    assert combinations(parse_space({name: FLAT[name]})) == []
 
 
 def test_options_have_names_of_their_own_in_the_study():

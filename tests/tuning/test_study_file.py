@@ -56,7 +56,8 @@ BROKEN = yaml.safe_load((STUDIES / "by_the_file.yaml").read_text(encoding="utf-8
 def test_a_mistake_is_named_with_its_line_and_its_remedy(mistake):
     section, wrong = mistake["section"], mistake["wrong"]
     line = SECTIONS.index(section) + len(wrong.splitlines())
-    assert problems(written(**{section: wrong})) == [f"study.yaml:{line}: {mistake['says']}"]
+    changes = {section: wrong} | mistake.get("beside", {})
+    assert problems(written(**changes)) == [f"study.yaml:{line}: {mistake['says']}"]
 
 
 @pytest.mark.usefixtures("in_tmp")
@@ -65,6 +66,14 @@ def test_a_good_file_has_no_problems():
     assert file.study.budget.trials == 24
     assert file.study.search["model.optimizer.lr"].log_uniform == (1e-4, 1e-2)
     assert file.text == "\n".join(GOOD.values())
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_the_population_of_the_documentation_has_no_problems():
+    page = (STUDIES.parents[1] / "docs" / "study.md").read_text(encoding="utf-8")
+    _, _, rest = page.partition("## A population")
+    example = rest.split("```yaml\n")[1].split("```")[0]
+    assert load_study(write(example)).study.scheduler.pbt.every_epochs == 2
 
 
 def test_the_shipped_study_has_no_problems():

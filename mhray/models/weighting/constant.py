@@ -18,6 +18,9 @@ class _Constant(WeightedSum):
 
     With `normalise` they are scaled to sum to the number of heads, as equal weights do. Only then
     does a learning rate mean the same under each.
+
+    Raises:
+        ConfigError: `normalise` is neither true nor false.
     """
 
     is_constant: ClassVar[bool] = True
@@ -31,6 +34,10 @@ class _Constant(WeightedSum):
         normalise: bool = False,
     ) -> None:
         super().__init__(heads_config, loss_weights, persistent=False)
+        if type(normalise) is not bool:
+            raise ConfigError(
+                f"model.weighting.normalise: should be true or false, found {normalise!r}"
+            )
         factor = len(weights) / sum(weights) if normalise else 1.0
         self.weights.copy_(torch.tensor([weight * factor for weight in weights]))
 

@@ -24,7 +24,7 @@ class STCH(Weighting):
     gradients are averaged, as with any loss: a maximum is taken over the heads of one batch.
 
     Raises:
-        ConfigError: `mu` is not above 0, or `warm_up_epochs` is not 1 or more.
+        ConfigError: `mu` is not above 0, or `warm_up_epochs` no whole number from 1 on.
     """
 
     reference: Tensor
@@ -40,9 +40,10 @@ class STCH(Weighting):
     ) -> None:
         super().__init__(heads_config, loss_weights)
         check_positive("mu", mu)
-        if warm_up_epochs < 1:
+        if type(warm_up_epochs) is not int or warm_up_epochs < 1:
             raise ConfigError(
-                f"model.weighting.warm_up_epochs: should be 1 or more, found {warm_up_epochs!r}"
+                "model.weighting.warm_up_epochs: should be a whole number, 1 or more, found "
+                f"{warm_up_epochs!r}"
             )
         self.mu = mu
         self.warm_up_epochs = warm_up_epochs

@@ -5,6 +5,7 @@ epoch that begins and the mean losses of each that ends; what a weighting makes 
 state, which travels in the checkpoint. A sum is never changed by being evaluated.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -127,7 +128,7 @@ def mean_over_ranks(losses: Tensor) -> Tensor:
     return total / distributed.get_world_size()
 
 
-def check_positive(name: str, value: float) -> None:
-    """Raises ConfigError if an argument of a weighting is not above 0."""
-    if not value > 0:
+def check_positive(name: str, value: Any) -> None:
+    """Raises ConfigError if an argument of a weighting is no finite number above 0."""
+    if type(value) not in (int, float) or not 0 < value < math.inf:
         raise ConfigError(f"model.weighting.{name}: should be a number above 0, found {value!r}")

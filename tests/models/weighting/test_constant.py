@@ -112,6 +112,13 @@ def test_a_weight_that_is_no_weight_is_refused(weight):
     )
 
 
+@pytest.mark.parametrize("weighting", [FixedWeighting, ClassCount, InverseLogClasses])
+def test_weights_are_normalised_or_not(weighting):
+    with pytest.raises(ConfigError) as error:
+        weighting(HEADS, normalise="hot")
+    assert str(error.value) == "model.weighting.normalise: should be true or false, found 'hot'"
+
+
 def test_a_sum_of_which_nothing_would_be_learned_is_refused():
     with pytest.raises(ConfigError) as error:
         FixedWeighting(HEADS, dict.fromkeys(HEADS, 0))

@@ -39,7 +39,10 @@ def test_a_head_whose_loss_rose_by_a_half_outweighs_one_whose_loss_halved():
     assert weighting.weights_in_use().tolist() == pytest.approx([1.2449187, 0.7550813])
 
 
-def test_no_temperature_is_zero():
+@pytest.mark.parametrize("temperature", [0, -1.0, float("inf"), float("nan"), "hot", None, True])
+def test_a_temperature_is_a_number_above_zero(temperature):
     with pytest.raises(ConfigError) as error:
-        DWA(HEADS, temperature=0)
-    assert str(error.value) == "model.weighting.temperature: should be a number above 0, found 0"
+        DWA(HEADS, temperature=temperature)
+    assert str(error.value) == (
+        f"model.weighting.temperature: should be a number above 0, found {temperature!r}"
+    )

@@ -62,7 +62,8 @@ def test_the_logarithms_are_minimised_until_the_warm_up_has_ended():
     ("settings", "message"),
     [
         ({"mu": 0.0}, "mu: should be a number above 0, found 0.0"),
-        ({"warm_up_epochs": 0}, "warm_up_epochs: should be 1 or more, found 0"),
+        ({"warm_up_epochs": 0}, "warm_up_epochs: should be a whole number, 1 or more, found 0"),
+        ({"warm_up_epochs": 1.5}, "warm_up_epochs: should be a whole number, 1 or more, found 1.5"),
     ],
 )
 def test_a_setting_out_of_range_is_refused(settings, message):

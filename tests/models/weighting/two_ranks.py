@@ -10,8 +10,9 @@ import sys
 
 import torch
 from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
 
-from mhray.models.weighting import DWA, FAMO, RLW
+from mhray.models.weighting import DWA, FAMO, RLW, Uncertainty
 
 HEADS = {"left": 4, "sum": 7}
 LOSSES = torch.tensor([[[2.0, 1.0], [1.8, 1.2], [0.5, 1.1]], [[3.0, 1.0], [1.0, 1.0], [2.5, 0.3]]])
@@ -26,7 +27,21 @@ def weights(losses):
             weighting(step)
             weighting.end_epoch(LOSSES.mean((0, 1)).tolist())
         kept.append(weighting.weights_in_use().tolist())
+    kept.append(learned(losses).tolist())
     return json.dumps(kept) + "\n"
+
+
+def learned(losses):
+    """The weights of a weighting that is trained as the network is."""
+    weighting = Uncertainty(HEADS)
+    is_alone = not distributed.is_initialized()
+    trained = weighting if is_alone else DistributedDataParallel(weighting)
+    optimizer = torch.optim.SGD(weighting.parameters(), lr=0.1)
+    for step in losses:
+        optimizer.zero_grad()
+        trained(step).backward()
+        optimizer.step()
+    return weighting.weights_in_use()
 
 
 if __name__ == "__main__":
