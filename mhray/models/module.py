@@ -10,20 +10,23 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import torch
-from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from typing_extensions import override
 
 from mhray.errors import ConfigError, DivergedError, no_such_head
 from mhray.models.classifiers import ImageShape, ModulePerHead, MultiheadNetwork
+from mhray.models.lean_module import LeanModule
 from mhray.models.optimisation import (
     Scheduler,
     check_clipping,
     check_optimizer,
+    check_schedule,
     check_scheduler,
     make_scheduler_for,
+    schedule_arguments,
 )
 from mhray.models.tally import EpochMetrics, Tally, refuse_shared_names
 from mhray.models.weighting import FixedWeighting, Weighting
@@ -32,7 +35,7 @@ from mhray.models.weighting import FixedWeighting, Weighting
 Batch: TypeAlias = tuple[Tensor, dict[str, Tensor]]
 
 
-class MultiheadLitModule(LightningModule):
+class MultiheadLitModule(LeanModule):
     """Trains a network on all heads of the data.
 
     `optimizer`, `scheduler` and `weighting` are classes, or partials that lack what only set-up
@@ -75,15 +78,7 @@ class MultiheadLitModule(LightningModule):
         self._ordinal_heads: tuple[str, ...] = ()
         self._skewed_heads: dict[str, int] = {}
         self._best_acc = -math.inf
-
-    @override
-    def __setattr__(self, name: str, value: Any) -> None:
-        # The Trainer notes its current hook here 40 times a step (Lightning 2.6); looking for
-        # parameters and submodules in it, as nn.Module does, is a sixth of the loop's overhead.
-        if name == "_current_fx_name":
-            self.__dict__[name] = value
-        else:
-            super().__setattr__(name, value)
+        self._schedule_to_resume: dict[str, Any] = {}
 
     @override
     def setup(self, stage: str) -> None:
@@ -112,7 +107,8 @@ class MultiheadLitModule(LightningModule):
         if stage == "fit":
             if self.trainer.gradient_clip_val:
                 check_clipping(self._make_optimizer, self.trainer.precision)
-            self._best_acc = -math.inf
+            # Of a checkpoint that the Trainer goes on from, both come after set-up.
+            self._best_acc, self._schedule_to_resume = -math.inf, {}
             if self._compiles:
                 self.net.compile()
 
@@ -142,6 +138,12 @@ class MultiheadLitModule(LightningModule):
 
     @override
     def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimiser, and how it is scheduled.
+
+        Raises:
+            ConfigError: the checkpoint that the Trainer goes on from has another schedule.
+        """
+        check_schedule(schedule_arguments(self._make_scheduler), self._schedule_to_resume)
         optimizer = self._make_optimizer(self.parameters())
         if self._make_scheduler is None:
             return optimizer
@@ -150,13 +152,6 @@ class MultiheadLitModule(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "monitor": self._followed_metric},
         }
-
-    @override
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        # Optimizer.zero_grad opens a profiler range first: 0.1 ms a step on a CPU (torch 2.14).
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
 
     @override
     def on_train_start(self) -> None:
@@ -174,6 +169,13 @@ class MultiheadLitModule(LightningModule):
         if metrics is not None:
             self._refuse_divergence(metrics)
             self._log_metrics(metrics.named("train"))
+            self._step_plateau()
+
+    @override
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        # Lightning steps a plateau when the epoch's checkpoint has been written.
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
 
     @override
     def on_validation_epoch_start(self) -> None:
@@ -217,6 +219,7 @@ class MultiheadLitModule(LightningModule):
             "image_shape": self.net.image_shape,
             "heads_config": self.net.heads_config,
             "best_acc": self._best_acc,
+            "schedule": schedule_arguments(self._make_scheduler),
         }
 
     @override
@@ -224,6 +227,13 @@ class MultiheadLitModule(LightningModule):
         saved = checkpoint["mhray"]
         self.configure(saved["image_shape"], saved["heads_config"])
         self._best_acc = saved["best_acc"]
+        self._schedule_to_resume = saved["schedule"]
+
+    def _step_plateau(self) -> None:
+        """What validation does to the rate, in time to be saved with the epoch."""
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step(self.trainer.callback_metrics[self._followed_metric])
 
     @property
     def _followed_metric(self) -> str:

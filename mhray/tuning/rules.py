@@ -55,6 +55,7 @@ def broken_rules(study: Study) -> Iterator[Finding]:
     yield from _repeated_metrics(study)
     yield from _endless_grace(study)
     yield from _unknown_option(study)
+    yield from _untried_options(study)
     yield from _shared_gpus(study)
 
 
@@ -199,12 +200,21 @@ def _endless_grace(study: Study) -> Iterator[Finding]:
 
 
 def _unknown_option(study: Study) -> Iterator[Finding]:
-    if study.scheduler is None or (path := study.scheduler.asha.within) is None:
+    if (path := study.within) is None:
         return
     known = [path for path, distribution in study.search.items() if distribution.options()]
     if path not in known:
         hint = did_you_mean(path, known) if known else "write a one_of in search, or take it out"
         yield ("scheduler", "asha", "within"), f"no trial draws an option of {path}; {hint}"
+
+
+def _untried_options(study: Study) -> Iterator[Finding]:
+    distribution = study.search.get(study.within or "")
+    options = distribution.options() if distribution else {}
+    if study.budget.trials < len(options):
+        reason = f"scheduler.asha.within starts with a trial of each option of {study.within}"
+        message = f"should be {len(options)} or more, not {study.budget.trials}: {reason}"
+        yield ("budget", "trials"), message
 
 
 def _shared_gpus(study: Study) -> Iterator[Finding]:

@@ -256,6 +256,11 @@ class Study(Section):
     confirm: Annotated[None, BeforeValidator(_is_null)] = None
 
     @property
+    def within(self) -> str | None:
+        """The searched path whose options are brackets of their own, if there is one."""
+        return None if self.scheduler is None else self.scheduler.asha.within
+
+    @property
     def selection(self) -> Selection:
         """What ranks epochs and trials."""
         return Selection(self.select.metric, self.select.mode)

@@ -63,6 +63,13 @@ def test_a_trial_may_be_compared_with_those_of_its_option_only(a_study, model, e
     assert decision(scheduler, 9, 0.5, overrides=overrides) == expected
 
 
+def test_the_first_trial_of_an_option_to_reach_a_rung_goes_on(a_study):
+    study = a_study(scheduler={"asha": ASHA["asha"] | {"within": "model"}})
+    past = [a_record(number, 0.9, overrides=("model=cnn",)) for number in range(4)]
+    scheduler = scheduler_of(study, 9, past)
+    assert decision(scheduler, 9, 0.1, overrides=["model=vit"]) == TrialScheduler.CONTINUE
+
+
 @pytest.mark.parametrize("end", ["complete", "remove"])
 def test_the_bracket_of_an_option_is_told_of_an_end(a_study, end):
     scheduler = scheduler_of(a_study(scheduler={"asha": ASHA["asha"] | {"within": "model"}}), 9, [])
