@@ -6,7 +6,8 @@
 Each preset is trained as it is, on multimnist, on one core, until its process has computed for 20
 minutes: CPU time, so that other work on the machine costs it nothing. The epoch with the best
 val/acc_mean is evaluated on the test split. Each run that ends is a line of presets.jsonl, and a
-run that has a line is not trained again; docs/results.md is made from these lines alone.
+run that has a line is not trained again; docs/results.md is made from the lines of as many minutes
+alone.
 """
 
 import argparse
@@ -72,6 +73,7 @@ def one_run(experiment, seed, core_minutes):
     """Trains a preset and gives its line of the journal."""
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
+    code = commit()  # now, since a commit made meanwhile is not what this process runs
     overrides = [f"experiment={experiment}", f"seed={seed}", "trainer.max_epochs=100000"]
     config = compose_run([*overrides, "trainer.accelerator=cpu"])
     started = time.process_time()
@@ -95,14 +97,14 @@ def one_run(experiment, seed, core_minutes):
         "epochs": result.epochs,
         "best_epoch": result.epoch,
         "metrics": {name: round(value, 5) for name, value in (result.metrics | tested).items()},
-        "commit": commit(),
+        "commit": code,
         "cores": joblib.cpu_count(),
     }
 
 
 def train_missing(options):
     """Trains what has no line yet, smaller presets and earlier seeds first."""
-    done = {(line["experiment"], line["seed"]) for line in read(options.journal)}
+    done = {(line["experiment"], line["seed"]) for line in read(options)}
     wanted = [
         (f"{EXPERIMENT}{family}_{size}", seed)
         for size in options.sizes
@@ -120,11 +122,12 @@ def train_missing(options):
             print(line["experiment"], line["seed"], line["metrics"]["test/acc_mean"], flush=True)
 
 
-def read(journal):
-    """The runs that have ended."""
-    if not journal.exists():
+def read(options):
+    """The runs that have ended, of those that may compute for as long."""
+    if not options.journal.exists():
         return []
-    return [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+    lines = map(json.loads, options.journal.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line["core_minutes"] == options.core_minutes]
 
 
 def chances():
@@ -190,7 +193,7 @@ def verdicts(by_preset, by_chance):
             yield f"* `{preset}`: {share:.0%} of the best.{why}"
 
 
-def page(lines, by_chance):
+def page(lines, by_chance, core_minutes):
     """The page about the runs that have ended."""
     by_preset = {f"{family}_{size}": [] for size in SIZES for family in FAMILIES}
     for line in lines:
@@ -199,12 +202,11 @@ def page(lines, by_chance):
     heads = list(by_chance)
     header = ["preset", *heads, "mean", "parameters", "MFLOP", "best epoch", "seeds"]
     rows = [row(preset, runs, heads) for preset, runs in by_preset.items()]
-    minutes, commits, cores = (
-        ", ".join(sorted({str(line[key]) for line in lines}))
-        for key in ("core_minutes", "commit", "cores")
+    commits, cores = (
+        ", ".join(sorted({str(line[key]) for line in lines})) for key in ("commit", "cores")
     )
     return PAGE.format(
-        minutes=minutes,
+        minutes=f"{core_minutes:g}",
         commits=commits,
         cores=cores,
         table=table([header, *rows]),
@@ -227,7 +229,7 @@ def main():
     parser.add_argument("--page", type=Path, default=HERE.parent / "docs" / "results.md")
     options = parser.parse_args()
     train_missing(options)
-    options.page.write_text(page(read(options.journal), chances()), encoding="utf-8")
+    options.page.write_text(page(read(options), chances(), options.core_minutes), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,28 +21,24 @@ from mhray.errors import MhrayError
 from mhray.training.chatter import chatter_to
 from mhray.training.epochs import EpochRow
 from mhray.training.loggers import open_loggers
+from mhray.training.overrides import as_hydra_override, as_typed
 from mhray.training.project import config_directory
 from mhray.training.result import RunResult
-from mhray.training.run import (
-    as_hydra_override,
-    as_typed,
-    check_heads,
-    evaluate_test,
-    explain,
-    read_heads_of,
-)
+from mhray.training.resume import earlier_epochs
+from mhray.training.run import check_run, evaluate_test, explain
 from mhray.training.workers import run
 
 
 def main() -> None:
     """Run the command line; a user's mistake ends with exit code 2."""
-    sys.argv[1:] = [as_hydra_override(argument) for argument in sys.argv[1:]]
+    typed = sys.argv[1:]
+    sys.argv[1:] = [as_hydra_override(argument) for argument in typed]
     # Hydra would print a traceback and exit with 1; this has it raise what we explain below.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         _composed_run()
     except (HydraException, OmegaConfBaseException) as error:
-        _fail(explain(error))
+        _fail(explain(error, typed))
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}; write hydra.run.dir=DIR that can be written")
 
@@ -53,7 +49,6 @@ def _composed_run(config: DictConfig) -> None:
     overrides = [as_typed(text) for text in HydraConfig.get().overrides.task]
     try:
         OmegaConf.resolve(config)
-        check_heads(config, read_heads_of(config)[0])
         with chatter_to(directory / "log.txt") as out:
             _run(config, directory, overrides, out)
     except MhrayError as error:
@@ -62,9 +57,13 @@ def _composed_run(config: DictConfig) -> None:
 
 
 def _run(config: DictConfig, directory: Path, overrides: list[str], out: TextIO) -> None:
+    check_run(config)
+    earlier = earlier_epochs(config)
     if config.data.get("source") and not Path(config.data.data_dir).exists():
         print(f"building {config.data.source} in {config.data.data_dir}", file=out)
     with open_loggers(config, directory) as loggers:
+        for epoch, metrics in earlier:
+            loggers.log(metrics, epoch)
 
         def tell(row: EpochRow) -> None:
             shown = _shown(row.metrics, ("acc", config.select.metric))

@@ -172,7 +172,7 @@ def typed(tmp_path, monkeypatch, capfd):
 
     def run(*arguments):
         monkeypatch.setattr("sys.argv", ["mhray.train", *map(str, arguments)])
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         try:
             code = train() or 0
         except SystemExit as end:

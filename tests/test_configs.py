@@ -50,6 +50,7 @@ def test_every_study_is_sound_and_three_of_its_trials_compose(path):
         compose=compose_run,
         read_heads=lambda config: read_heads_of(config)[0],
         make_weighting=weighting_of,
+        try_out=lambda config: None,  # a step of each would take ten seconds; see the spaces below
         available_cpus=2,
         available_gpus=0,
     )
@@ -57,38 +58,60 @@ def test_every_study_is_sound_and_three_of_its_trials_compose(path):
         assert compose_run(overrides)
 
 
-def parameters_of(overrides):
-    """How many parameters the network of a run has, on 32x32x3 images with heads of 100 and 20."""
-    net = instantiate(compose_run(overrides).model.net)
-    net.configure((3, 32, 32), HEADS)
-    return sum(parameter.numel() for parameter in net.parameters())
+def built(net, values):
+    """A network on 32x32x3 images with heads of 100 and 20, with what a space has drawn for it."""
+    made = instantiate(net, **{path.removeprefix("model.net."): v for path, v in values.items()})
+    made.configure((3, 32, 32), HEADS)
+    return made
 
 
-def drawn(path, trials):
-    """The overrides of random draws from a space."""
-    space = parse_space(read_yaml(path.read_text(), partial(Place, path.name)).value)
+def parameters_of(net, values):
+    return sum(parameter.numel() for parameter in built(net, values).parameters())
+
+
+def space_in(path):
+    return parse_space(read_yaml(path.read_text(), partial(Place, path.name)).value)
+
+
+def random_draws(path, trials):
+    """What random trials draw from a space, the same at every call."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    for _ in range(trials):
-        yield [format_override(*item) for item in draw(space, study.ask()).items()]
+    return [draw(space_in(path), study.ask()) for _ in range(trials)]
+
+
+def corner(path, end):
+    """The draw in which every path has the first (0) or the last (-1) of its values."""
+    space = space_in(path)
+    values = {name: next(iter(each.model_dump().values()))[end] for name, each in space.items()}
+    return draw(space, optuna.trial.FixedTrial(values))
+
+
+@pytest.mark.parametrize("path", SPACES, ids=ids)
+def test_a_network_is_built_from_every_draw_of_its_space(path):
+    net = compose_run([f"model=cifar100mh_{path.stem}"]).model.net
+    for values in random_draws(path, 20):
+        assert built(net, values)
 
 
 @pytest.mark.parametrize("budget", [64_000, 210_000])
 @pytest.mark.parametrize("path", SPACES, ids=ids)
 def test_every_draw_from_a_space_of_a_model_has_as_many_parameters_as_the_budget(path, budget):
-    base = [f"model=cifar100mh_{path.stem}", f"model.net.parameter_budget={budget}"]
-    for overrides in drawn(path, trials=2):
-        assert parameters_of([*base, *overrides]) == pytest.approx(budget, rel=0.1)
+    overrides = [f"model=cifar100mh_{path.stem}", f"model.net.parameter_budget={budget}"]
+    net = compose_run(overrides).model.net
+    for values in (corner(path, 0), corner(path, -1), *random_draws(path, 1)):
+        assert parameters_of(net, values) == pytest.approx(budget, rel=0.1)
 
 
 def test_the_space_of_the_optimizer_draws_and_composes():
-    for overrides in drawn(SWEEPS / "optimizer.yaml", trials=3):
-        assert compose_run(overrides)
+    for values in random_draws(SWEEPS / "optimizer.yaml", 3):
+        assert compose_run([format_override(*item) for item in values.items()])
 
 
 @pytest.mark.parametrize("path", SIZED, ids=ids)
 def test_a_name_with_a_size_is_true_within_a_tenth(path):
     size = int(path.stem.rsplit("_")[-1].removesuffix("k")) * 1000
-    assert parameters_of([f"experiment={path.stem}"]) == pytest.approx(size, rel=0.1)
+    net = compose_run([f"experiment={path.stem}"]).model.net
+    assert parameters_of(net, {}) == pytest.approx(size, rel=0.1)
 
 
 def test_every_model_has_an_experiment_of_its_name_and_a_space_of_its_family():

@@ -172,21 +172,21 @@ def assert_trials_went_on(trials, before):
 
 
 def test_a_killed_driver_loses_no_finished_trial(command, short_study, tmp_path):
-    process = start(short_study, tmp_path)
-    wait_for_line(process, "trial 0 epoch 2")
+    process = start([*short_study, ONE_AT_A_TIME], tmp_path)
+    wait_for_line(process, "trial 1 epoch 1")
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    kept = {trial.number: trial.params for trial in trials_in(tmp_path)}
-    done = command("mhray.sweep", *short_study)
+    finished, running = trials_in(tmp_path)
+    done = command("mhray.sweep", *short_study, ONE_AT_A_TIME)
     assert done.returncode == 0, done.stdout + done.stderr
-    trials = trials_in(tmp_path)
-    assert [trial.number for trial in trials] == [0, 1, 2]
-    assert all(trials[number].params == params for number, params in kept.items())
+    first, second, third = trials_in(tmp_path)
+    assert first == finished
+    assert (second.params, third.number) == (running.params, 2)
     assert_mlflow_tells_the_same(tmp_path)
 
 
 def test_a_sweep_has_its_study_to_itself_and_ends_at_a_sigterm(sweep, short_study, tmp_path):
-    process = start([*short_study, "base.trainer.max_epochs=400"], tmp_path)
+    process = start([*short_study, "base.trainer.max_epochs=400", ONE_AT_A_TIME], tmp_path)
     wait_for_line(process, "epoch 1")
     code, _, error = sweep(*short_study)
     process.send_signal(signal.SIGTERM)
@@ -273,11 +273,9 @@ def test_a_corrupt_batch_is_named(sweep, short_study, small_data, tmp_path):
     assert str(broken / "train_batch") in error
 
 
-def test_a_mistake_of_the_command_line_ends_without_a_traceback(command):
-    done = command("mhray.sweep", "nowhere.yaml")
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ")
-    assert "nowhere.yaml" in done.stderr
+def test_a_study_that_does_not_exist_is_named(sweep):
+    message = "error: there is no file nowhere.yaml; write the path of a YAML file\n"
+    assert sweep("nowhere.yaml") == (2, "", message)
 
 
 def test_help_names_every_flag_and_shows_three_examples():

@@ -2,39 +2,37 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
-from mhray.training.run import build_trainer, compose_run, load_model
+from mhray.training.parts import build_trainer
+from mhray.training.run import compose_run, load_model
 
 
 def test_a_run_prints_its_epochs_and_where_its_result_is(command, small_run, tmp_path):
     done = command("mhray.train", *small_run, "model.loss_weights.left=2.0", "hydra.run.dir=here")
     assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
+    lines, here = done.stdout.splitlines(), tmp_path / "here"
     assert [line.split(":")[0] for line in lines[:2]] == ["epoch 1", "epoch 2"]
     assert lines[2].startswith("best epoch ")
     assert re.match(r"cost: \d+ parameters, \d+\.\d\d MFLOP per image, \d+ images/s$", lines[3])
-    result = json.loads((tmp_path / "here" / "result.json").read_text())
+    assert lines[4:] == [f"result: {here}/result.json", f"checkpoint: {here}/best.ckpt"]
+    result = json.loads((here / "result.json").read_text())
     assert "model.loss_weights.left=2.0" in result["overrides"]
-    assert (tmp_path / "here" / "best.ckpt").is_file()
+    assert (here / "best.ckpt").is_file()
 
 
-def test_a_run_goes_on_from_a_checkpoint_and_evaluates_test(command, small_run, tmp_path):
-    command("mhray.train", *small_run, "hydra.run.dir=first")
-    done = command(
-        "mhray.train",
-        *small_run,
-        "trainer.max_epochs=3",
-        "hydra.run.dir=second",
-        "ckpt_path=first/last.ckpt",
-        "test=true",
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("epoch 3:")
-    assert "test: test/acc_mean" in done.stdout
-    metrics = json.loads((tmp_path / "second" / "result.json").read_text())["metrics"]
-    assert metrics["test/left_acc"] >= 0
+def test_a_run_goes_on_from_a_checkpoint_and_evaluates_test(typed, small_run):
+    typed(*small_run, "hydra.run.dir=first")
+    more = ["trainer.max_epochs=3", "ckpt_path=first/last.ckpt", "test=true"]
+    code, out, error = typed(*small_run, *more, "hydra.run.dir=second")
+    assert (code, error) == (0, "")
+    epoch, _, test, *_ = out.splitlines()
+    assert epoch.startswith("epoch 3: ")
+    assert test.startswith("test: test/acc_mean ")
+    metrics = json.loads(Path("second", "result.json").read_text())["metrics"]
+    assert f"test/left_acc {metrics['test/left_acc']:.4f}" in test
 
 
 def test_two_workers_train_one_model(command, small_run, tmp_path):
@@ -42,9 +40,10 @@ def test_two_workers_train_one_model(command, small_run, tmp_path):
     overrides = [*small_run, "workers=2", "weighting=famo"]
     done = command("mhray.train", *overrides, "hydra.run.dir=here")
     assert (done.returncode, done.stderr) == (0, "")
+    words = [line.split()[0] for line in done.stdout.splitlines()]
+    assert words == ["epoch", "epoch", "best", "cost:", "result:", "checkpoint:"]
     result = json.loads((tmp_path / "here" / "result.json").read_text())
     assert (result["workers"], result["samples_per_rank"]) == (2, [270, 270])
-    assert "Token authentication" not in done.stdout
     alone = validated_in_one_process(compose_run(overrides), tmp_path / "here" / "best.ckpt")
     reduced = {name: result["metrics"][name] for name in alone if name != "val/acc_best"}
     assert reduced == pytest.approx({name: alone[name] for name in reduced}, rel=1e-5)
@@ -56,17 +55,13 @@ def validated_in_one_process(config, checkpoint):
     return trainer.validate(module, datamodule=datamodule, verbose=False)[0]
 
 
-def test_hydras_multirun_runs_each(command, small_run, tmp_path):
-    sweep = ["hydra.sweep.dir=many", "model.optimizer.lr=1e-3,2e-3", "trainer.max_epochs=1"]
-    done = command("mhray.train", "-m", *small_run, *sweep)
-    assert done.returncode == 0, done.stderr
-    assert sorted(path.parent.name for path in tmp_path.glob("many/*/result.json")) == ["0", "1"]
-
-
-def test_one_batch_of_each_split_shows_that_all_parts_fit(command, small_run):
-    done = command("mhray.train", *small_run, "trainer.fast_dev_run=true", "hydra.run.dir=here")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("epoch 1:")
+def test_hydras_multirun_runs_each(typed, small_run):
+    sweep = ["hydra.sweep.dir=many", "model.optimizer.lr=0.001,0.002", "trainer.max_epochs=1"]
+    code, _, error = typed("-m", *small_run, *sweep)
+    assert (code, error) == (0, "")
+    for number, rate in enumerate(["0.001", "0.002"]):
+        result = json.loads(Path("many", str(number), "result.json").read_text())
+        assert f"model.optimizer.lr={rate}" in result["overrides"]
 
 
 @pytest.mark.parametrize(
@@ -93,16 +88,10 @@ def test_one_batch_of_each_split_shows_that_all_parts_fit(command, small_run):
 )
 def test_a_mistake_ends_with_one_message_and_exit_code_2(typed, small_run, mistake, message):
     code, out, error = typed(*small_run, *mistake.split(" "))
-    assert code == 2, out + error
+    assert (code, out) == (2, "")
     assert message in error
     assert error.startswith("error: ")
-    assert "Traceback" not in out + error
-
-
-def test_a_mistake_ends_a_process_without_a_traceback(command, small_run):
-    done = command("mhray.train", *small_run, "model.loss_weights.lft=2.0")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: model.loss_weights.lft: the data has no such head")
+    assert "Traceback" not in error
 
 
 def test_the_composed_config_is_printed(typed):

@@ -1,9 +1,10 @@
 """ConvNeXt V2 for small images (Woo et al. 2023).
 
-Blocks, norms and initialisation are the paper's. For images of 32x32 pixels its stem, which divides
-each side by four, is a 3x3 convolution that keeps or halves them, and all transitions together
-halve three times. StochasticDepth, Permute and LayerNorm2d are torchvision's; its own ConvNeXt is
-the first version, whose blocks have a layer scale where these have GRN.
+Blocks, norms and initialisation are the paper's, but for the linear layers of the heads, which all
+networks share: they start as PyTorch's do. For images of 32x32 pixels its stem, which divides each
+side by four, is a 3x3 convolution that keeps or halves them, and all transitions together halve
+three times. StochasticDepth, Permute and LayerNorm2d are torchvision's; its own ConvNeXt is the
+first version, whose blocks have a layer scale where these have GRN.
 """
 
 from collections.abc import Mapping

@@ -2,8 +2,9 @@
 
 The stem, the first four stages and the last convolution of EfficientNet-B0, with torchvision's
 MBConv and squeeze-excitation and its initialisation. B0 halves the sides five times, which leaves
-one pixel of 32; here they are halved three times, and the later stages are left out. Depth, kernel
-and expansion are the same in all stages, so that each is one number to search.
+one pixel of 32; here they are halved three times, and the later stages are left out. The stem has
+as many channels as the first stage, where B0's has twice as many. Depth, kernel and expansion are
+the same in all stages, so that each is one number to search.
 """
 
 from collections.abc import Mapping
@@ -35,8 +36,9 @@ class EfficientNet(MultiheadNetwork):
 
     A block expands its channels by `expand_ratio`, those of the first stage by 1, rounded to eights
     as in torchvision. The last two stages halve the sides, and so does the stem, or the second
-    stage if `stem_stride` is 1. Drop path grows with depth, up to `drop_path`. Images are of 16x16
-    pixels or more.
+    stage if `stem_stride` is 1. Drop path grows with depth, up to `drop_path`. The first block of a
+    stage has no path around it, but that of the first stage, which is never dropped; so `drop_path`
+    says something only where there are two `blocks` or more. Images are of 16x16 pixels or more.
     """
 
     def __init__(

@@ -17,14 +17,16 @@ from typing_extensions import override
 
 from mhray.errors import ConfigError, DivergedError
 from mhray.models.classifiers import ImageShape, ModulePerHead, MultiheadNetwork
-from mhray.models.lean_module import LeanModule
 from mhray.models.optimisation import (
     Scheduler,
     check_clipping,
     check_optimizer,
+    check_schedule,
     check_scheduler,
     make_scheduler_for,
+    schedule_arguments,
 )
+from mhray.models.plateau import PlateauInTime
 from mhray.models.tallies import Tallies
 from mhray.models.tally import EpochMetrics, Tally
 from mhray.models.trained_heads import (
@@ -39,7 +41,7 @@ from mhray.models.weighting import FixedWeighting, Weighting, parameter_groups
 Batch: TypeAlias = tuple[Tensor, dict[str, Tensor]]
 
 
-class MultiheadLitModule(LeanModule):
+class MultiheadLitModule(PlateauInTime):
     """Trains a network on all heads of the data, or on `train_heads` alone.
 
     `optimizer`, `scheduler` and `weighting` are classes, or partials that lack what only set-up
@@ -84,6 +86,7 @@ class MultiheadLitModule(LeanModule):
         self._primary_head = primary_head
         self._train_heads = train_heads
         self._best_acc = -math.inf
+        self._schedule_to_resume: dict[str, Any] = {}
 
     @override
     def setup(self, stage: str) -> None:
@@ -115,7 +118,8 @@ class MultiheadLitModule(LeanModule):
         if stage == "fit":
             if self.trainer.gradient_clip_val:
                 check_clipping(self._make_optimizer, self.trainer.precision)
-            self._best_acc = -math.inf
+            # Of a checkpoint that the Trainer goes on from, both come after set-up.
+            self._best_acc, self._schedule_to_resume = -math.inf, {}
             if self._compiles:
                 self.net.compile()
 
@@ -150,6 +154,12 @@ class MultiheadLitModule(LeanModule):
 
     @override
     def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimiser, and how it is scheduled.
+
+        Raises:
+            ConfigError: the checkpoint that the Trainer goes on from has another schedule.
+        """
+        check_schedule(schedule_arguments(self._make_scheduler), self._schedule_to_resume)
         optimizer = self._make_optimizer(parameter_groups(self))
         if self._make_scheduler is None:
             return optimizer
@@ -182,6 +192,7 @@ class MultiheadLitModule(LeanModule):
             self._refuse_divergence(metrics)
             self.weighting.end_epoch([metrics.head_losses[name] for name in self.predicted.trained])
             self._log_metrics(metrics.named("train"))
+            self.step_plateau(self._followed_metric)
 
     @override
     def on_validation_epoch_start(self) -> None:
@@ -224,6 +235,7 @@ class MultiheadLitModule(LeanModule):
             "image_shape": self.net.image_shape,
             "heads_config": self.net.heads_config,
             "best_acc": self._best_acc,
+            "schedule": schedule_arguments(self._make_scheduler),
         }
 
     @override
@@ -232,6 +244,7 @@ class MultiheadLitModule(LeanModule):
         self.configure(saved["image_shape"], saved["heads_config"])
         self.weighting.check_saved(checkpoint["state_dict"])
         self._best_acc = saved["best_acc"]
+        self._schedule_to_resume = saved["schedule"]
 
     @property
     def _followed_metric(self) -> str:

@@ -38,7 +38,7 @@ def probability(value: object) -> Argument:
 
 def one_or_two(value: object) -> Argument:
     """A stride that keeps the sides or halves them."""
-    return Argument(value, value in (1, 2), "1 or 2")
+    return Argument(value, type(value) is int and value in (1, 2), "1 or 2")
 
 
 def refuse_arguments(**arguments: Argument) -> None:

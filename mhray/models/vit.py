@@ -1,13 +1,13 @@
 """A vision transformer for small images (Dosovitskiy et al. 2021), with torchvision's encoder.
 
-torchvision's own takes square images with three channels and a class token. This one takes any that
-a patch divides, and instead of the token's features the mean of the patches', which the paper's
-appendix D.3 found as good, and Beyer et al. 2022 better.
+torchvision's own takes square images with three channels that a patch divides, and a class token.
+This one takes any images, and instead of the token's features the mean of the patches', which the
+paper's appendix D.3 found as good, and Beyer et al. 2022 better.
 """
 
 from collections.abc import Mapping
 from functools import partial
-from math import gcd
+from math import ceil
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,9 +24,11 @@ from mhray.models.refusals import Argument, probability, refuse_arguments, whole
 class VisionTransformer(MultiheadNetwork):
     """`layers` blocks of attention and MLP over the patches, with `dim` features of each.
 
-    The MLP has `mlp_ratio` times as many. A patch has `patch_size` pixels on a side, and divides
-    both sides of the images into at least two patches. A parameter budget is met in steps of
-    `attention_heads`, so the more of these, the fewer budgets there are.
+    The MLP has `mlp_ratio` times as many. A patch has `patch_size` pixels on a side, fewer than the
+    longer side of the images. Where patches do not divide a side, it is padded at both ends with
+    zeros, which of normalised images is the mean pixel. `dim` is a multiple of `attention_heads`.
+    With a parameter budget it need not be: the budget is met in steps of `attention_heads`, so the
+    more of these, the fewer budgets there are.
     """
 
     def __init__(
@@ -52,7 +54,8 @@ class VisionTransformer(MultiheadNetwork):
             dropout=probability(dropout),
             attention_dropout=probability(attention_dropout),
         )
-        refuse_arguments(dim=_multiple(dim, attention_heads))
+        if parameter_budget is None:
+            refuse_arguments(dim=_multiple(dim, attention_heads))
         super().__init__(
             partial(
                 _build_backbone,
@@ -90,14 +93,16 @@ def _build_backbone(
     make_encoder: partial[Encoder],
 ) -> Backbone:
     channels, height, width = image_shape
-    num_patches = (height // patch_size) * (width // patch_size)
-    if height % patch_size or width % patch_size or num_patches == 1:
-        raise _unfit_patches(patch_size, height, width)
+    if patch_size >= max(height, width):
+        raise _too_large_a_patch(patch_size, height, width)
     hidden = scaled(dim, width_scale, multiple=attention_heads)
-    embedding = nn.Conv2d(channels, hidden, kernel_size=patch_size, stride=patch_size)
+    # Half of what is missing at each end; an odd one's last row of zeros fills no patch.
+    padding = ceil(-height % patch_size / 2), ceil(-width % patch_size / 2)
+    embedding = nn.Conv2d(channels, hidden, patch_size, stride=patch_size, padding=padding)
     # torchvision's initialisation: each feature has the variance of the pixels.
     nn.init.normal_(embedding.weight, std=(channels * patch_size**2) ** -0.5)
     nn.init.zeros_(embedding.get_parameter("bias"))
+    num_patches = ceil(height / patch_size) * ceil(width / patch_size)
     encoder = make_encoder(seq_length=num_patches, hidden_dim=hidden, mlp_dim=mlp_ratio * hidden)
     for block in encoder.layers:
         block.self_attention = _SelfAttention(block.self_attention)
@@ -111,14 +116,12 @@ def _build_backbone(
     return layers, hidden
 
 
-def _unfit_patches(patch_size: int, height: int, width: int) -> ConfigError:
-    sides = gcd(height, width)
-    fitting = [size for size in range(1, sides + 1) if sides % size == 0]
-    if height == width:
-        fitting.remove(sides)
+def _too_large_a_patch(patch_size: int, height: int, width: int) -> ConfigError:
+    largest = max(height, width) - 1
+    remedy = f"{largest} or less" if largest else "a data.data_dir whose images are larger"
     return ConfigError(
-        f"model.net.patch_size: {patch_size}, but the images are {height}x{width} pixels, which it "
-        f"does not divide into two patches or more; write {' or '.join(map(str, fitting))}"
+        f"model.net.patch_size: {patch_size}, but the images are {height}x{width} pixels, which "
+        f"are one patch; write {remedy}"
     )
 
 

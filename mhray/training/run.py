@@ -5,7 +5,6 @@ overrides that :func:`compose_run` turns into a config. Nothing here knows Ray: 
 :mod:`mhray.training.workers` call :func:`train` in the process that is to train.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,15 +12,19 @@ from typing import Any, TypeAlias
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, InstantiationException, OverrideParseException
-from hydra.utils import instantiate
+from hydra.errors import (
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from lightning import Trainer, seed_everything
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from mhray.data.datamodule import CIFAR100MHDataModule
 from mhray.data.sources import describe_data
-from mhray.errors import ConfigError, MhrayError
+from mhray.errors import ConfigError
 from mhray.heads import Head, heads_config
 from mhray.models.module import MultiheadLitModule
 from mhray.models.tally import refuse_shared_names
@@ -32,41 +35,23 @@ from mhray.models.trained_heads import (
     trained_heads,
 )
 from mhray.models.weighting import FixedWeighting, Weighting
-from mhray.training.changes import LOSS_WEIGHT, ApplyChanges, changes_of
+from mhray.training.changes import ApplyChanges, changes_of
 from mhray.training.cost import MeasureCost
 from mhray.training.directory import make_directory
 from mhray.training.epochs import EpochRow, ReportEpoch, SeedEachEpoch, Selection
+from mhray.training.mistakes import check_config
+from mhray.training.overrides import as_hydra_override, no_option, refused_by_hydra
+from mhray.training.parts import build, build_part, build_trainer
 from mhray.training.project import config_directory, project_directory
+from mhray.training.rehearsal import rehearse
 from mhray.training.result import RunResult
 from mhray.training.resume import take_over
-from mhray.training.unknown_keys import unknown_arguments, unknown_key
+from mhray.training.unknown_keys import refuse_stray_keys, unknown_key
 from mhray.training.weighted_loss import why_incomparable
 
 Report: TypeAlias = Callable[[EpochRow], None]
 
 OmegaConf.register_new_resolver("mhray.project_dir", lambda: str(project_directory()), replace=True)
-
-
-def as_hydra_override(override: str) -> str:
-    """An override as Hydra wants it: no config lists heads, so their weights are additions.
-
-    >>> as_hydra_override("model.loss_weights.left=2.0")
-    '++model.loss_weights.left=2.0'
-    >>> as_hydra_override("trainer.max_epochs=1")
-    'trainer.max_epochs=1'
-    """
-    return f"++{override}" if override.startswith(LOSS_WEIGHT) else override
-
-
-def as_typed(override: str) -> str:
-    """The override that :func:`as_hydra_override` was given.
-
-    >>> as_typed("++model.loss_weights.left=2.0")
-    'model.loss_weights.left=2.0'
-    >>> as_typed("++trainer.profiler=simple")
-    '++trainer.profiler=simple'
-    """
-    return override.removeprefix("++") if LOSS_WEIGHT in override else override
 
 
 def compose_run(overrides: Sequence[str], config_dir: Path | None = None) -> DictConfig:
@@ -77,7 +62,7 @@ def compose_run(overrides: Sequence[str], config_dir: Path | None = None) -> Dic
         config_dir: a directory of the user's own groups, searched after the shipped ones.
 
     Raises:
-        ConfigError: an override fits no key, or a value its place; the message is Hydra's.
+        ConfigError: an override fits no key, or a value its place.
     """
     searchpath = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
     GlobalHydra.instance().clear()
@@ -87,15 +72,24 @@ def compose_run(overrides: Sequence[str], config_dir: Path | None = None) -> Dic
             config = compose("train", overrides=[*searchpath, *typed])
             OmegaConf.resolve(config)
         except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(explain(error)) from None
+            raise ConfigError(explain(error, overrides)) from None
+    refuse_stray_keys(config)
     return config
 
 
-def explain(error: Exception) -> str:
-    """Hydra's message with the advice for programmers left out; an unknown key in our words."""
+def explain(error: Exception, overrides: Sequence[str]) -> str:
+    """What is wrong with one of the overrides, as typed.
+
+    In our words where it names no key or no word; else Hydra's message, without its advice for
+    programmers.
+    """
     if isinstance(error.__cause__, ConfigKeyError | ConfigAttributeError):
-        return unknown_key(error.__cause__)
-    lines = [line for line in str(error).splitlines() if line.strip()]
+        return unknown_key(error.__cause__, refused_by_hydra(str(error), overrides))
+    missing = error.missing_cfg_file if isinstance(error, MissingConfigException) else None
+    if missing and (problem := no_option(missing)):
+        return problem
+    message = str(error).partition("Config search path:")[0]
+    lines = [line for line in message.splitlines() if line.strip()]
     kept = [line for line in lines if "HYDRA_FULL_ERROR" not in line and "To append to" not in line]
     where = error.override if isinstance(error, OverrideParseException) else "the config"
     return f"{where}: {' '.join(line.strip() for line in kept)}; `--cfg job` prints every key"
@@ -145,7 +139,7 @@ def weighting_of(
     try:
         return make(trained, loss_weights)
     except TypeError as error:
-        raise ConfigError(_why_not_built(model["weighting"], "model.weighting", error)) from error
+        raise ConfigError(f"model.weighting: {error}; `--cfg job` prints it") from error
 
 
 def train(
@@ -190,7 +184,10 @@ def train(
     start = resume_from or (Path(config.ckpt_path) if config.ckpt_path else None)
     if start is not None:
         take_over(start, reporter.best_path)
-    trainer.fit(module, datamodule=datamodule, ckpt_path=start, weights_only=True)
+    try:
+        trainer.fit(module, datamodule=datamodule, ckpt_path=start, weights_only=True)
+    except MisconfigurationException as error:
+        raise ConfigError(f"trainer: {error}; `--cfg job` prints it") from error
     reporter.report_at_least_once()
     if not reporter.has_reported:
         raise ConfigError("trainer.max_epochs: no epoch was trained; write 1 or more")
@@ -221,58 +218,33 @@ def load_model(
     return datamodule, module.eval()
 
 
+def check_run(config: DictConfig) -> None:
+    """Everything that can be found wrong with a run before it opens or trains anything.
+
+    Raises:
+        ConfigError: a value is wrong, or the network, the data and the checkpoint do not fit.
+        DataNotFoundError: there are no data, and no source to build them from.
+    """
+    check_config(config)
+    heads, shape = read_heads_of(config)
+    check_heads(config, heads)
+    try_one_step(config, heads, shape)
+
+
 def try_one_step(config: DictConfig, heads: Sequence[Head], shape: tuple[int, int, int]) -> None:
     """One forward and backward on random images: the network fits the data, or an error says why.
 
     Raises:
-        ConfigError: the network, its optimiser or the Trainer cannot be built.
+        ConfigError: the network, its optimiser or the Trainer cannot be built, or a checkpoint to
+            go on from is of another run.
     """
-    module = build_part(config.model, "model")
+    _, module = build(config)
     module.configure(shape, heads_config(heads))
-    module.configure_optimizers()
-    build_trainer(config, [], {"devices": 1, "logger": False})
-    logits = module.net(torch.randn(2, *shape))
-    total = torch.stack([logits[name].sum() for name in module.predicted.trained]).sum()
-    torch.autograd.backward(total)
-
-
-def build(config: DictConfig) -> tuple[CIFAR100MHDataModule, MultiheadLitModule]:
-    """The data module and the Lightning module that a config describes."""
-    return build_part(config.data, "data"), build_part(config.model, "model")
-
-
-def build_trainer(
-    config: DictConfig, callbacks: list[Any], executor: Mapping[str, Any] | None
-) -> Trainer:
-    """The Trainer that a config describes, on the devices that the executor gives it."""
-    # At INFO Lightning announces devices, and products that one might buy.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    extra = executor if executor is not None else {"devices": 1}
-    trainer: Trainer = build_part(config.trainer, "trainer", callbacks=callbacks, **extra)
-    return trainer
-
-
-def build_part(node: Any, name: str, **extra: Any) -> Any:
-    """What a config's node describes; ``name`` is its path, for the error.
-
-    Raises:
-        ConfigError: it cannot be made, or has keys that nothing reads.
-    """
-    try:
-        return instantiate(node, _convert_="all", **extra)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, MhrayError):
-            raise error.__cause__ from None
-        raise ConfigError(_why_not_built(node, name, error.__cause__ or error)) from error
-
-
-def _why_not_built(node: DictConfig, name: str, cause: BaseException) -> str:
-    match cause:
-        case TypeError() if unknown := next(unknown_arguments(node, name), None):
-            return unknown
-        case ModuleNotFoundError():
-            return f"{name}: {cause}; install the package that is missing"
-    return f"{name}: {cause}; `--cfg job` prints it"
+    # Where there are workers, the accelerator is theirs, and need not be here.
+    here = {"accelerator": "cpu"} if config.workers > 1 else {}
+    trainer = build_trainer(config, [], {"devices": 1, "logger": False, **here})
+    make_optimizer = build_part(config.model.optimizer, "model.optimizer")
+    rehearse(config, module, make_optimizer, trainer, shape)
 
 
 def _result_of(

@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mhray.errors import StorageError, without_password
 from mhray.training.outbox import RunUpdate
 
+URI_KEY = "mlflow.tracking_uri"
 KEY_TAG = "mhray.key"
 ENDED = {"FINISHED", "FAILED", "KILLED"}
 
@@ -155,10 +156,18 @@ class Tracking:
         return run_id
 
 
-def open_tracking(uri: str, experiment: str, artifact_location: Path) -> Tracking:
+def open_tracking(
+    uri: str,
+    experiment: str,
+    artifact_location: Path,
+    *,
+    uri_key: str = URI_KEY,
+    experiment_key: str = "mlflow.experiment",
+) -> Tracking:
     """An experiment of the store at `uri`; both are created if they do not exist.
 
-    The artifacts of a new experiment lie under `artifact_location`, unless a server keeps them.
+    The artifacts of a new experiment lie under `artifact_location`, unless a server keeps them. The
+    keys are where a user wrote the two, for the errors.
 
     Raises:
         StorageError: the store cannot be opened or written, or the experiment was deleted.
@@ -172,10 +181,10 @@ def open_tracking(uri: str, experiment: str, artifact_location: Path) -> Trackin
             _probe_database(uri)
         opened = _get_or_create(uri, experiment, artifact_location)
     except FAILURES as error:
-        raise _unreachable(uri, error) from None
+        raise _unreachable(uri, error, uri_key) from None
     if opened.lifecycle_stage != "active":
         raise StorageError(
-            f"mlflow.experiment: {experiment} was deleted from {without_password(uri)}; "
+            f"{experiment_key}: {experiment} was deleted from {without_password(uri)}; "
             "write another name, or run "
             f"`mlflow experiments restore --experiment-id {opened.experiment_id}`"
         )
@@ -249,8 +258,8 @@ def _is_refusal(error: Exception) -> bool:
     return isinstance(error, MlflowException) and error.error_code in REFUSALS
 
 
-def _unreachable(uri: str, error: Exception) -> StorageError:
+def _unreachable(uri: str, error: Exception, key: str = URI_KEY) -> StorageError:
     return StorageError(
-        f"mlflow.tracking_uri: {without_password(uri)} cannot be opened ({reason_of(error)}); "
+        f"{key}: {without_password(uri)} cannot be opened ({reason_of(error)}); "
         "write sqlite:///mlflow.db, or the address of a running MLflow server"
     )

@@ -6,20 +6,53 @@ does not.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pkgutil import resolve_name
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mhray.errors import did_you_mean
+from mhray.errors import ConfigError, did_you_mean
+from mhray.training.overrides import options_of
+from mhray.training.project import config_directory
+
+KEYS_OF_A_RUN = (
+    *("paths", "data", "model", "trainer", "logger", "tags", "seed", "workers", "per_worker"),
+    *("select", "test", "ckpt_path", "changes"),
+)
+# What is read by name alone, with what can stand there.
+_SECTIONS = {"select.": ("metric", "mode"), "per_worker.": ("cpus", "gpus"), "": KEYS_OF_A_RUN}
+_FROM_SETUP = ("params", "optimizer", "heads_config", "loss_weights")  # what a partial waits for
 
 
-def unknown_key(error: OmegaConfBaseException) -> str:
-    """What to say of a key that the config lacks: its path, and the keys beside which it stands."""
-    beside: Any = error.parent_node
-    return _unknown(str(error.full_key), str(error.key), [key for key in beside if _is_own(key)])
+def refuse_stray_keys(config: DictConfig) -> None:
+    """Refuse what was added to the keys of a run, to its selection or to a worker's share.
+
+    Raises:
+        ConfigError: of each such key, with the keys that there are.
+    """
+    problems = [
+        _unknown(f"{section}{key}", str(key), known)
+        for section, known in _SECTIONS.items()
+        for key in _keys(OmegaConf.select(config, section.rstrip(".")) if section else config)
+        if key not in known
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def unknown_key(error: OmegaConfBaseException, override: str) -> str:
+    """What to say of an override, `path=value`, whose key the config lacks.
+
+    Either what to write to have such a key, or the keys beside which it would stand.
+    """
+    path, key, beside = str(error.full_key), str(error.key), error.parent_node
+    if remedy := _remedy(path, beside, override):
+        return f"{override.partition('=')[0]}: {remedy}"
+    if "." not in path:
+        return _unknown(path, key, KEYS_OF_A_RUN)
+    return _unknown(path, key, options_of("logger") if path == f"logger.{key}" else _keys(beside))
 
 
 def unknown_arguments(node: DictConfig, path: str) -> Iterator[str]:
@@ -31,19 +64,63 @@ def unknown_arguments(node: DictConfig, path: str) -> Iterator[str]:
     for key, below in own.items():
         if isinstance(below, DictConfig):
             yield from unknown_arguments(below, f"{path}.{key}")
-    if "_target_" in own:
-        takes = inspect.signature(resolve_name(own["_target_"])).parameters
-        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in takes.values()):
-            for key in own:
-                if _is_own(key) and key not in takes:
-                    yield _unknown(f"{path}.{key}", key, list(takes))
+    takes = _parameters_of(own["_target_"]) if "_target_" in own else None
+    if takes is not None:
+        known = [name for name in takes if not (own.get("_partial_") and name in _FROM_SETUP)]
+        for key in _keys(node):
+            if key not in known:
+                yield _unknown(f"{path}.{key}", key, known)
 
 
-def _is_own(key: Any) -> bool:
-    """Whether a key is not one of Hydra's, such as ``_target_``."""
-    return not str(key).startswith("_")
+def _keys(node: DictConfig | None) -> list[str]:
+    """The keys of a node that are not Hydra's own, such as ``_target_``."""
+    return [str(key) for key in node or () if not str(key).startswith("_")]
 
 
-def _unknown(path: str, key: str, known: list[Any]) -> str:
-    hint = did_you_mean(key, map(str, known)) if known else "none can be set there"
+def _remedy(path: str, beside: Any, override: str) -> str:
+    """What to write where a key is elsewhere, or comes with an option; empty if there is none."""
+    typed, _, value = override.partition("=")
+    if typed.startswith("scheduler."):
+        return f"unknown key; write model.{override} with {_schedulers_with(typed)}"
+    if path.startswith("model.scheduler.") and not beside:
+        return f"there is no scheduler; write {_schedulers_with(typed)} with it"
+    if path in (f"logger.{name}" for name in options_of("logger")):
+        return f"this logger is not chosen; write {path.replace('.', '=')} with it"
+    longer = [] if "." in path else [it for it in _paths(beside) if it.endswith(f".{typed}")]
+    return f"unknown key; write {' or '.join(f'{it}={value}' for it in longer)}" if longer else ""
+
+
+def _schedulers_with(path: str) -> str:
+    """The override that chooses a scheduler which has the last key of a path."""
+    files = {
+        name: config_directory() / "scheduler" / f"{name}.yaml" for name in options_of("scheduler")
+    }
+    key = path.rpartition(".")[2]
+    having = [name for name, file in files.items() if key in _keys(OmegaConf.load(file).scheduler)]
+    return " or ".join(f"scheduler={name}" for name in having or files if name != "none")
+
+
+def _paths(node: Any, above: str = "") -> Iterator[str]:
+    """The paths of all keys below a node, except for Hydra's own."""
+    if isinstance(node, DictConfig):
+        for key in _keys(node):
+            if key != "hydra":
+                yield f"{above}{key}"
+                yield from _paths(node.get(key), f"{above}{key}.")
+
+
+def _parameters_of(target: str) -> Mapping[str, inspect.Parameter] | None:
+    """The parameters of a class or function, unless it takes all or none can be read."""
+    try:
+        takes = inspect.signature(resolve_name(target)).parameters
+    except (ImportError, AttributeError, TypeError, ValueError):
+        # Instantiating it says more of why.
+        return None
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values())
+    return None if takes_all else takes
+
+
+def _unknown(path: str, key: str, known: Iterable[str]) -> str:
+    words = list(known)
+    hint = did_you_mean(key, words) if words else "none can be set there"
     return f"{path}: unknown key; {hint}"

@@ -35,10 +35,11 @@ from ray.train.v2.api.exceptions import WorkerGroupError
 from ray.util.queue import Empty, Queue
 from typing_extensions import override
 
-from mhray.errors import ConfigError, MhrayError
+from mhray.errors import MhrayError
 from mhray.training.connection import connected
 from mhray.training.directory import make_directory
 from mhray.training.epochs import EpochRow
+from mhray.training.mistakes import check_shares
 from mhray.training.result import RunResult
 from mhray.training.run import Report, train
 
@@ -59,11 +60,7 @@ def run(
     """
     if config.workers == 1:
         return _run_here(config, directory, report, overrides, resume_from)
-    if config.data.batch_size % config.workers:
-        raise ConfigError(
-            f"data.batch_size: {config.data.batch_size} images cannot be shared by "
-            f"{config.workers} workers; write a multiple of {config.workers}"
-        )
+    check_shares(config)
     # In a trial Ray is connected already.
     with nullcontext() if ray.is_initialized() else connected(needs_dashboard=True):
         return _run_on_group(config, directory, report, overrides, resume_from)

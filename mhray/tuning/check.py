@@ -1,15 +1,18 @@
 """What is wrong with a study that only the composed run, the data and the machines can tell.
 
 Hydra, the data set and the cluster come in as arguments: this module imports none of them, trains
-nothing and starts nothing.
+nothing and starts nothing. To compose a config takes a tenth of a second and a network as much, so
+examples of many paths are tried in one draw, and alone only where they do not fit together.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from functools import cache
+from typing import Any, NamedTuple, TypeAlias
 
 from mhray.errors import ConfigError, MhrayError, no_such_head
 from mhray.heads import Head
-from mhray.tuning.distributions import LOSS_WEIGHTS
+from mhray.tuning.distributions import LOSS_WEIGHTS, Draw
 from mhray.tuning.left_out import Compose, unfit_heads, unlogged_metrics, variants
 from mhray.tuning.rules import Finding, late_decision
 from mhray.tuning.schema import unquoting, written
@@ -20,6 +23,8 @@ from mhray.tuning.weightings import MakeWeighting, unfit_weightings
 from mhray.tuning.yaml_lines import Location, Problem, Value
 
 ReadHeads: TypeAlias = Callable[[Mapping[str, Any]], Sequence[Head]]
+TryOut: TypeAlias = Callable[[Mapping[str, Any]], None]
+Attempt: TypeAlias = Callable[[Sequence[str]], object]
 
 
 def check_study(
@@ -28,6 +33,7 @@ def check_study(
     compose: Compose,
     read_heads: ReadHeads,
     make_weighting: MakeWeighting,
+    try_out: TryOut,
     available_cpus: float,
     available_gpus: float,
 ) -> Study:
@@ -38,6 +44,7 @@ def check_study(
         compose: the config of one run from overrides; raises ConfigError.
         read_heads: the heads of a config's data; raises ConfigError or DataError.
         make_weighting: the weighting of a section ``model``; raises ConfigError.
+        try_out: a step of a config's run, at least of its network; raises ConfigError.
         available_cpus: cores that the sweep can ever have.
         available_gpus: GPUs that the sweep can ever have.
 
@@ -45,8 +52,10 @@ def check_study(
         ConfigError: one message with every problem, each with its line.
     """
     study = file.study
+    compose = _remembering(compose)
     base, findings = _fitting_base(study, compose)
     config = compose(base)
+    attempt: Attempt = compose
     problems: list[Problem] = []
     try:
         heads = read_heads(config)
@@ -56,7 +65,10 @@ def check_study(
     else:
         names = [head.name for head in heads]
         problems += _misfits(file, names)
-        study = study if problems else _resolved(study, names)
+        if not problems:
+            study = _resolved(study, names)
+            # What lacks some of its base may fail for that alone.
+            attempt = compose if findings else lambda overrides: try_out(compose(overrides))
         found = variants(study, compose, base)
         unfit = list(unfit_heads(study, found, heads))
         # Of heads that the data lack there are no metrics.
@@ -64,7 +76,7 @@ def check_study(
             *unlogged_metrics(study, found, heads),
             *unfit_weightings(study, found, heads, make_weighting),
         ]
-    findings += _unfitting_draws(study, compose, base)
+    findings += dict.fromkeys(_unfitting_draws(study, compose, attempt, base))
     findings += _impossible_epochs(study, config)
     findings += _late_decision(study, config)
     findings += _missing_resources(study.resources, available_cpus, available_gpus)
@@ -72,6 +84,12 @@ def check_study(
     if error := file.error(problems):
         raise error
     return study
+
+
+def _remembering(compose: Compose) -> Compose:
+    """The same, but nothing is composed twice."""
+    composed = cache(lambda *overrides: compose(overrides))
+    return lambda overrides: composed(*overrides)
 
 
 def _fitting_base(study: Study, compose: Compose) -> tuple[list[str], list[Finding]]:
@@ -90,12 +108,12 @@ def _fitting_base(study: Study, compose: Compose) -> tuple[list[str], list[Findi
     return fitting, findings
 
 
-def _refusal(compose: Compose, overrides: Sequence[str]) -> str:
-    """Why these overrides do not compose; empty if they do."""
+def _refusal(attempt: Attempt, overrides: Sequence[str]) -> str:
+    """Why these overrides cannot be composed or tried out; empty if they can."""
     try:
-        compose(overrides)
+        attempt(overrides)
     except ConfigError as error:
-        return str(error)
+        return "; ".join(str(error).splitlines())
     return ""
 
 
@@ -103,17 +121,21 @@ def _base_texts(study: Study, compose: Compose, overrides: Mapping[str, str]) ->
     """Text in ``base`` where the config without it has a number, or true or false."""
     for path, value in study.base.items():
         others = [override for other, override in overrides.items() if other != path]
-        if isinstance(value, str) and "." in path and not _refusal(compose, others):
-            yield from _text_problem(("base", path), value, value_at(compose(others), path))
+        if not isinstance(value, str) or "." not in path or _refusal(compose, others):
+            continue
+        if problem := _text_problem(value, value_at(compose(others), path)):
+            yield ("base", path), problem
 
 
-def _text_problem(location: Location, value: Value, in_config: Value) -> Iterator[Finding]:
-    if not isinstance(value, str) or value == "auto" or "${" in value:
-        return
+def _text_problem(value: str, in_config: Value) -> str:
+    """What is wrong with text where the config has something else; empty if nothing is."""
+    if value == "auto" or "${" in value:
+        return ""
     if isinstance(in_config, bool):
-        yield location, f"should be true or false, not {written(value)}"
-    elif isinstance(in_config, int | float):
-        yield location, f"should be a number, not {written(value)}{unquoting(value)}"
+        return f"should be true or false, not {written(value)}"
+    if isinstance(in_config, int | float):
+        return f"should be a number, not {written(value)}{unquoting(value)}"
+    return ""
 
 
 def _misfits(file: StudyFile, heads: Sequence[str]) -> Iterator[Problem]:
@@ -134,21 +156,70 @@ def _resolved(study: Study, heads: Sequence[str]) -> Study:
     return study.model_copy(update={"search": resolve_heads(study.search, heads)})
 
 
-def _unfitting_draws(study: Study, compose: Compose, base: list[str]) -> Iterator[Finding]:
-    """Draws that the run's config does not take."""
+class _Example(NamedTuple):
+    """What may be drawn for one entry of the study."""
+
+    location: Location
+    draw: Draw
+
+    @property
+    def overrides(self) -> list[str]:
+        return [format_override(path, value) for path, value in self.draw.items()]
+
+
+def _unfitting_draws(
+    study: Study, compose: Compose, attempt: Attempt, base: list[str]
+) -> Iterator[Finding]:
+    """Draws that the run's config or its network does not take."""
     refused: set[str] = set()
-    for entry in walk(study.search, ("search",)):
-        if not refused.isdisjoint(entry.active):
+    for active, columns in _by_options(study).items():
+        if not refused.isdisjoint(active):
             continue
-        around = [*base, *entry.active]
-        for step, draw in entry.distribution.examples(entry.path):
-            overrides = [format_override(path, value) for path, value in draw.items()]
-            if refusal := _refusal(compose, [*around, *overrides]):
-                refused.update(overrides)
-                yield (*entry.location, *step), refusal
-            for path, value in draw.items() if not refusal else ():
-                in_config = value_at(compose(around), path) if isinstance(value, str) else None
-                yield from _text_problem((*entry.location, *step), value, in_config)
+        for drawn in _covering(columns):
+            for example, problem in _problems_in(drawn, compose, attempt, [*base, *active]):
+                refused.update(example.overrides)
+                yield example.location, problem
+
+
+def _by_options(study: Study) -> dict[tuple[str, ...], list[list[_Example]]]:
+    """The examples of each entry, by the options under which they are drawn, outer ones first."""
+    columns: dict[tuple[str, ...], list[list[_Example]]] = defaultdict(list)
+    for entry in walk(study.search, ("search",)):
+        columns[entry.active].append(
+            [
+                _Example((*entry.location, *step), draw)
+                for step, draw in entry.distribution.examples(entry.path)
+            ]
+        )
+    return columns
+
+
+def _covering(columns: Sequence[Sequence[_Example]]) -> Iterator[list[_Example]]:
+    """Few draws with all examples in them: the first of each entry, then the second, and so on."""
+    for index in range(max(map(len, columns))):
+        yield [examples[min(index, len(examples) - 1)] for examples in columns if examples]
+
+
+def _problems_in(
+    drawn: Sequence[_Example], compose: Compose, attempt: Attempt, around: Sequence[str]
+) -> Iterator[tuple[_Example, str]]:
+    """What is wrong with examples that are drawn together; nothing, if they only clash."""
+    texts = [(example, _misplaced_text(example, compose, around)) for example in drawn]
+    yield from ((example, problem) for example, problem in texts if problem)
+    sound = [example for example, problem in texts if not problem]
+    together = [override for example in sound for override in example.overrides]
+    refusal = _refusal(attempt, [*around, *together])
+    if refusal and refusal == _refusal(attempt, around):
+        yield _Example(("base",), {}), refusal
+        return
+    for example in sound if refusal else ():
+        if alone := _refusal(attempt, [*around, *example.overrides]):
+            yield example, alone
+
+
+def _misplaced_text(example: _Example, compose: Compose, around: Sequence[str]) -> str:
+    texts = [(path, value) for path, value in example.draw.items() if isinstance(value, str)]
+    return "".join(_text_problem(value, value_at(compose(around), path)) for path, value in texts)
 
 
 def _impossible_epochs(study: Study, config: Mapping[str, Any]) -> Iterator[Finding]:

@@ -56,7 +56,8 @@ class Distribution(Section, ABC):
 
     def examples(self, path: str) -> Iterator[tuple[Location, Draw]]:
         """Draws, each with its location, that show whether a config takes all that may be drawn."""
-        yield (), self.draw(path, _Lowest(), "")
+        for end in (0, 1):
+            yield (), self.draw(path, _End(end), "")
 
     def every(self, path: str, scope: str) -> list[Draw]:
         """The parameters of each possible draw, named as :meth:`draw` asks; empty for a range."""
@@ -206,16 +207,19 @@ class Choice(Distribution):
         return tuple(written(value) for value in self.choice)
 
 
-class _Lowest:
-    """A trial that gets the low end of every range and the first of all choices."""
+class _End:
+    """A trial that gets one end of every range, the low or the high one, and the first choices."""
+
+    def __init__(self, index: int) -> None:
+        self._index = index
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        del name, high, log
-        return low
+        del name, log
+        return (low, high)[self._index]
 
     def suggest_int(self, name: str, low: int, high: int) -> int:
-        del name, high
-        return low
+        del name
+        return (low, high)[self._index]
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         del name

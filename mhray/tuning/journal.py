@@ -138,9 +138,9 @@ class Journal:
         return dict(self._study.user_attrs[ORIGIN])
 
     def enqueue(self, params: Mapping[str, Any]) -> None:
-        """Have the next new trial draw these values, by Optuna's names."""
+        """Have a new trial draw these values, by Optuna's names, unless one draws them already."""
         with _written():
-            self._study.enqueue_trial(dict(params))
+            self._study.enqueue_trial(dict(params), skip_if_exists=True)
 
     def is_empty(self) -> bool:
         """Whether no trial was ever asked for."""

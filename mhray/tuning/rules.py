@@ -59,6 +59,7 @@ def broken_rules(study: Study) -> Iterator[Finding]:
     yield from _late_decision(study)
     yield from unfit_scheduler(study)
     yield from unfit_grid(study)
+    yield from _untried_options(study)
     yield from _shared_gpus(study)
 
 
@@ -204,6 +205,15 @@ def _late_decision(study: Study) -> Iterator[Finding]:
     max_epochs = study.base.get("trainer.max_epochs")
     if isinstance(max_epochs, int) and not isinstance(max_epochs, bool):
         yield from late_decision(study, max_epochs)
+
+
+def _untried_options(study: Study) -> Iterator[Finding]:
+    distribution = study.search.get(study.within or "")
+    options = distribution.options() if distribution else {}
+    if study.budget.trials < len(options):
+        reason = f"scheduler.asha.within starts with a trial of each option of {study.within}"
+        message = f"should be {len(options)} or more, not {study.budget.trials}: {reason}"
+        yield ("budget", "trials"), message
 
 
 def _shared_gpus(study: Study) -> Iterator[Finding]:

@@ -7,8 +7,9 @@ their last value, and every word goes into the journal before anyone else hears 
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,11 +23,12 @@ from ray.tune.search import Searcher
 from typing_extensions import override
 
 from mhray.training.epochs import EpochRow
+from mhray.tuning.distributions import Draw
 from mhray.tuning.grid import parameters_of, seed_of
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.record import State, TrialRecord
-from mhray.tuning.space import draw, format_override
+from mhray.tuning.space import baseline, draw, format_override, value_at, with_option
 from mhray.tuning.study import GridSampler, RandomSampler, Study, TpeSampler
 
 DEFAULTS = {
@@ -194,6 +196,24 @@ def overrides_of(study: Study, trial: optuna.Trial) -> list[str]:
     seed = seed_of(study, trial.number)
     own = drawn if seed is None else {**drawn, "seed": seed}
     return [*fixed_overrides(study), *(format_override(*item) for item in own.items())]
+
+
+def baselines_of(study: Study, compose: Callable[[Sequence[str]], Mapping[str, Any]]) -> list[Draw]:
+    """The parameters of the trials that a study starts with, trial 0 first.
+
+    Where options are brackets of their own, each option has one, with the values of the config that
+    it makes: a sampler may be long in coming to an option.
+    """
+    fixed = fixed_overrides(study)
+    if (path := study.within) is None:
+        return [baseline(study.search, partial(value_at, compose(fixed)))]
+    return [
+        baseline(
+            with_option(study.search, path, option),
+            partial(value_at, compose([*fixed, format_override(path, option)])),
+        )
+        for option in study.search[path].options()
+    ]
 
 
 def samples_of(study: Study, count: int) -> list[list[str]]:

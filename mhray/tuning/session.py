@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ from mhray.training.connection import connected
 from mhray.training.directory import make_directory
 from mhray.training.epochs import shown_metrics
 from mhray.training.origin import origin, train_command
+from mhray.training.parts import build
 from mhray.training.run import (
-    build,
     check_heads,
     compose_run,
     read_heads_of,
@@ -43,8 +44,7 @@ from mhray.tuning.progress import Progress
 from mhray.tuning.recording import MlflowObserver, open_recorder
 from mhray.tuning.report import best_of, print_result
 from mhray.tuning.rules import metrics_of
-from mhray.tuning.search import SearchPlan, fixed_overrides, samples_of
-from mhray.tuning.space import baseline, value_at
+from mhray.tuning.search import SearchPlan, baselines_of, fixed_overrides, samples_of
 from mhray.tuning.study import Study, dump_study
 from mhray.tuning.study_file import StudyFile
 from mhray.tuning.sweep import SweepPlan, run_trials
@@ -110,11 +110,15 @@ def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
     def heads_of(config: Any) -> tuple[Head, ...]:
         return read_heads_of(config)[0]
 
+    def try_out(config: Any) -> None:
+        try_one_step(config, *read_heads_of(config))
+
     study = check_study(
         file,
         compose=compose,
         read_heads=heads_of,
         make_weighting=weighting_of,
+        try_out=try_out,
         available_cpus=available.cpus,
         available_gpus=available.gpus,
     )
@@ -124,9 +128,8 @@ def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
             "name; write another one"
         )
     base = compose(fixed_overrides(study))
-    heads, shape = read_heads_of(base)
+    heads = heads_of(base)
     check_heads(base, heads)
-    try_one_step(compose(samples_of(study, 1)[0]), heads, shape)
     kinds = variants(study, compose, fixed_overrides(study))
     predicted = tuple(predicted_heads(heads, kind.train_heads) for kind in kinds)
     directory = Path(study.storage).resolve() / study.name
@@ -204,7 +207,7 @@ def _close(mlflow: MlflowObserver, console: Console) -> None:
 
 
 def _open_journal(checked: CheckedStudy) -> Journal:
-    """The study's journal, with trial 0 waiting in it if the study is new and has no grid."""
+    """The study's journal, with its baselines waiting in it if no trial has been started."""
     study, base = checked.study, checked.base
     journal = Journal.open(study, checked.directory)
     data = {
@@ -214,8 +217,9 @@ def _open_journal(checked: CheckedStudy) -> Journal:
     }
     journal.begin(dump_study(study), data, origin())
     refuse_another_grid(study, journal.trials())
-    if journal.is_empty() and study.grid is None:
-        journal.enqueue(baseline(study.search, lambda path: value_at(base, path)))
+    if not journal.trials() and study.grid is None:
+        for parameters in baselines_of(study, partial(compose_run, config_dir=checked.config_dir)):
+            journal.enqueue(parameters)
     return journal
 
 

@@ -164,7 +164,7 @@ def combinations(space: Mapping[str, Distribution], scope: str = "") -> list[Dra
 
 
 def baseline(space: Mapping[str, Distribution], config_value: ConfigValue) -> Draw:
-    """The parameters of trial 0, to be enqueued: values by the names under which they are drawn.
+    """A trial's parameters, to be enqueued: values by the names under which they are drawn.
 
     Loss weights are equal and an option is the first. Every other path keeps its ``config_value``
     (None: it has none), clipped into its range; else the middle of the range or the first choice.
@@ -174,6 +174,19 @@ def baseline(space: Mapping[str, Distribution], config_value: ConfigValue) -> Dr
         return 1.0 if path.startswith(f"{LOSS_WEIGHTS}.") else config_value(path)
 
     return _baseline(space, value_of, "")
+
+
+def with_option(
+    space: Mapping[str, Distribution], path: str, option: str
+) -> dict[str, Distribution]:
+    """The space in which a path has no other option.
+
+    >>> space = parse_space({"model": {"one_of": {"cnn": {}, "vit": {}}}})
+    >>> baseline(with_option(space, "model", "vit"), {}.get)
+    {'model': 'vit'}
+    """
+    only = {option: space[path].options()[option]}
+    return {**space, path: space[path].model_copy(update={"one_of": only})}
 
 
 def resolve_heads(space: Mapping[str, Distribution], heads: Sequence[str]) -> Space:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Stri
 
 from mhray.errors import did_you_mean
 from mhray.training.epochs import Selection
-from mhray.tuning.scheduler_kinds import Scheduler
+from mhray.tuning.scheduler_kinds import AshaScheduler, Scheduler
 from mhray.tuning.schema import MARK, Scalar, Section, has_one_kind, kind_of, written
 from mhray.tuning.space import OverridePath, Space
 
@@ -254,6 +254,14 @@ class Study(Section):
     journal: Annotated[str, AfterValidator(_is_journal)] = "auto"
     mlflow: Mlflow = Mlflow()
     confirm: Annotated[None, BeforeValidator(_is_null)] = None
+
+    @property
+    def within(self) -> str | None:
+        """The searched path whose options are brackets of their own, if there is one."""
+        match self.scheduler:
+            case AshaScheduler(asha=asha):
+                return asha.within
+        return None
 
     @property
     def selection(self) -> Selection:

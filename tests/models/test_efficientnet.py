@@ -55,6 +55,12 @@ def test_paths_are_dropped_more_often_the_deeper():
     assert rates == pytest.approx([0.0, 0.1, 0.2, 0.3])
 
 
+def test_with_one_block_a_stage_no_path_is_ever_dropped():
+    blocks = blocks_of(build(blocks=1, drop_path=0.9))
+    skippable = [block.stochastic_depth.p for block in blocks if block.use_res_connect]
+    assert skippable == [0.0]
+
+
 def test_weights_start_as_in_torchvision():
     conv = build(width=64).backbone[-4][0]
     assert conv.weight.std().item() == pytest.approx((2 / conv.out_channels) ** 0.5, rel=0.02)

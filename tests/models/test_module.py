@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from sklearn.metrics import balanced_accuracy_score
 from torch.nn import functional
-from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
 
 from mhray.errors import ConfigError, DivergedError, HeadMismatchError
 from mhray.models.cnn import SimpleCNN
@@ -258,6 +258,14 @@ def test_a_scheduler_steps_once_an_epoch(tensor_data, make_trainer):
     assert trainer.optimizers[0].param_groups[0]["lr"] == 1e-2 / 4
 
 
+def test_a_plateau_lowers_the_rate_once_the_accuracy_stays_as_it_is(tensor_data, make_trainer):
+    module = make_module(scheduler=partial(ReduceLROnPlateau, patience=1, factor=0.5))
+    trainer = make_trainer(max_epochs=5)
+    # Of one class, all are right. The third and the fifth epoch are the second without more.
+    trainer.fit(module, datamodule=tensor_data(heads={"only": 1}))
+    assert trainer.optimizers[0].param_groups[0]["lr"] == 1e-2 / 4
+
+
 @pytest.mark.parametrize(("primary", "followed"), [(None, "acc_mean"), ("sum", "sum_acc")])
 def test_a_plateau_and_the_best_follow_an_accuracy(primary, followed, tensor_data, make_trainer):
     frozen = partial(torch.optim.SGD, lr=0.0)
@@ -307,6 +315,41 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(first_epoch, resume, tensor_
     make_trainer(max_epochs=3).fit(whole, datamodule=tensor_data())
     resumed, _ = resume(first_epoch, epochs=3)
     torch.testing.assert_close(resumed.net.state_dict(), whole.net.state_dict())
+
+
+@pytest.fixture
+def cosine_of_three(tensor_data, make_trainer, tmp_path):
+    """The checkpoint of a run whose rate has fallen along a cosine of three epochs."""
+    module = make_module(scheduler=partial(CosineAnnealingLR, T_max=3))
+    trainer = make_trainer(max_epochs=3)
+    trainer.fit(module, datamodule=tensor_data())
+    trainer.save_checkpoint(tmp_path / "cosine.ckpt")
+    return tmp_path / "cosine.ckpt"
+
+
+def test_a_cosine_is_not_stretched_by_a_resume(cosine_of_three, tensor_data, make_trainer):
+    module = make_module(scheduler=partial(CosineAnnealingLR, T_max=6))
+    trainer = make_trainer(max_epochs=6)
+    with pytest.raises(
+        ConfigError, match=r"^ckpt_path: its model\.scheduler\.T_max is 3, and this"
+    ):
+        trainer.fit(module, None, None, tensor_data(), cosine_of_three, weights_only=True)
+    assert trainer.global_step == 0
+
+
+def test_a_loaded_module_is_trained_with_a_schedule_of_its_own(
+    cosine_of_three, tensor_data, make_trainer
+):
+    module = MultiheadLitModule.load_from_checkpoint(
+        cosine_of_three,
+        weights_only=True,
+        net=SimpleCNN(),
+        optimizer=torch.optim.Adam,
+        scheduler=partial(StepLR, step_size=1, gamma=0.5),
+    )
+    trainer = make_trainer()
+    trainer.fit(module, datamodule=tensor_data())
+    assert trainer.optimizers[0].param_groups[0]["lr"] == 1e-3 / 2
 
 
 def test_a_run_resumed_after_its_last_epoch_has_nothing_to_log(first_epoch, resume):

@@ -2,14 +2,22 @@ from functools import partial
 
 import pytest
 import torch
-from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LambdaLR,
+    MultiStepLR,
+    ReduceLROnPlateau,
+    StepLR,
+)
 
 from mhray.errors import ConfigError
 from mhray.models.optimisation import (
     check_clipping,
     check_optimizer,
+    check_schedule,
     check_scheduler,
     make_scheduler_for,
+    schedule_arguments,
 )
 
 
@@ -98,3 +106,52 @@ def test_gradients_of_other_optimizers_and_precisions_are_clipped(optimizer, pre
 def test_a_plateau_scheduler_waits_for_growth(scheduler):
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
     assert make_scheduler_for(optimizer, scheduler).mode == "max"
+
+
+@pytest.mark.parametrize(
+    ("planned", "changed", "name", "was", "now"),
+    [
+        (partial(CosineAnnealingLR, T_max=3), partial(CosineAnnealingLR, T_max=6), "T_max", 3, 6),
+        (partial(StepLR, step_size=2), partial(StepLR, step_size=2, gamma=0.5), "gamma", 0.1, 0.5),
+        (ReduceLROnPlateau, partial(ReduceLROnPlateau, min_lr=1e-4), "min_lr", 0, 1e-4),
+        (
+            partial(MultiStepLR, milestones=[2]),
+            partial(MultiStepLR, milestones=[3]),
+            "milestones",
+            [2],
+            [3],
+        ),
+    ],
+)
+def test_a_changed_argument_of_a_resumed_schedule_is_refused(planned, changed, name, was, now):
+    with pytest.raises(ConfigError) as error:
+        check_schedule(schedule_arguments(changed), schedule_arguments(planned))
+    assert str(error.value) == (
+        f"ckpt_path: its model.scheduler.{name} is {was}, and this run's {now}; write "
+        f"model.scheduler.{name}={was} to go on as planned, or leave ckpt_path out to train anew"
+    )
+
+
+@pytest.mark.parametrize("changed", [None, partial(StepLR, step_size=3)])
+def test_another_schedule_than_that_of_the_checkpoint_is_refused(changed):
+    planned = partial(CosineAnnealingLR, T_max=3)
+    with pytest.raises(ConfigError) as error:
+        check_schedule(schedule_arguments(changed), schedule_arguments(planned))
+    assert str(error.value) == (
+        "ckpt_path: its model.scheduler is one with T_max, eta_min, last_epoch, and this run's is "
+        "another; write that one, or leave ckpt_path out to train anew"
+    )
+
+
+@pytest.mark.parametrize(
+    ("planned", "same"),
+    [
+        (partial(StepLR, step_size=2), partial(StepLR, step_size=2, gamma=0.1)),
+        (ReduceLROnPlateau, partial(ReduceLROnPlateau, mode="max")),
+        (partial(LambdaLR, lr_lambda=lambda _: 1.0), partial(LambdaLR, lr_lambda=lambda _: 0.5)),
+        (None, partial(StepLR, step_size=2)),
+        (None, None),
+    ],
+)
+def test_a_run_goes_on_with_its_schedule_or_with_its_first(planned, same):
+    check_schedule(schedule_arguments(same), schedule_arguments(planned))

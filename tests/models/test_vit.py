@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from mhray.errors import ConfigError
 from mhray.models.network_contract import MultiheadNetworkContract
@@ -10,15 +11,21 @@ HEADS = {"left": 4, "sum": 7}
 
 
 class TestVisionTransformer(MultiheadNetworkContract):
-    refused = frozenset({(2, 17, 19)})
-
     def make(self, **arguments):
         return VisionTransformer(**arguments)
 
 
 @pytest.mark.parametrize(
     ("shape", "patch_size", "patches"),
-    [((1, 16, 16), 8, 4), ((3, 24, 48), 8, 18), ((3, 32, 32), 4, 64), ((2, 8, 16), 8, 2)],
+    [
+        ((1, 16, 16), 8, 4),
+        ((3, 24, 48), 8, 18),
+        ((3, 32, 32), 4, 64),
+        ((2, 8, 16), 8, 2),
+        ((1, 28, 28), 8, 16),
+        ((2, 17, 19), 8, 9),
+        ((3, 4, 32), 8, 4),
+    ],
 )
 def test_images_become_patches_which_all_have_a_place(shape, patch_size, patches):
     net = VisionTransformer(patch_size=patch_size)
@@ -26,6 +33,27 @@ def test_images_become_patches_which_all_have_a_place(shape, patch_size, patches
     embedded = net.backbone[:3](torch.randn(5, *shape))
     assert embedded.shape == (5, patches, 32)
     assert net.backbone[3].pos_embedding.shape == (1, patches, 32)
+
+
+@pytest.mark.parametrize(
+    ("shape", "patch_size"), [((1, 28, 28), 8), ((2, 17, 19), 8), ((3, 17, 32), 5), ((1, 3, 4), 2)]
+)
+def test_every_pixel_counts_where_patches_do_not_divide_the_images(shape, patch_size):
+    net = VisionTransformer(patch_size=patch_size)
+    net.configure(shape, HEADS)
+    images = torch.randn(2, *shape, requires_grad=True)
+    net(images)["sum"].square().sum().backward()
+    assert images.grad.all()
+
+
+def test_padding_is_zeros_around_the_images():
+    net = VisionTransformer()
+    net.configure((1, 28, 28), HEADS)
+    images, larger = torch.randn(2, 1, 28, 28), VisionTransformer()
+    larger.configure((1, 32, 32), HEADS)
+    larger.load_state_dict(net.state_dict())
+    padded = functional.pad(images, (2, 2, 2, 2))
+    torch.testing.assert_close(net.eval()(images), larger.eval()(padded))
 
 
 def test_where_a_patch_stands_matters():
@@ -45,28 +73,27 @@ def test_the_embedding_keeps_the_variance_of_the_pixels():
 
 @pytest.mark.parametrize("attention_heads", [1, 2, 3])
 def test_a_budget_is_met_in_steps_of_the_attention_heads(attention_heads):
-    net = VisionTransformer(dim=36, attention_heads=attention_heads, parameter_budget=64_000)
+    net = VisionTransformer(dim=35, attention_heads=attention_heads, parameter_budget=64_000)
     net.configure((3, 32, 32), HEADS)
     hidden = net.backbone[0].out_channels
-    assert hidden == round(36 * net.width_scale / attention_heads) * attention_heads
+    assert hidden == round(35 * net.width_scale / attention_heads) * attention_heads
+    assert net.backbone[3].layers[0].self_attention.num_heads == attention_heads
 
 
 @pytest.mark.parametrize(
-    ("shape", "patch_size", "fitting"),
+    ("shape", "patch_size", "remedy"),
     [
-        ((3, 32, 32), 5, "1 or 2 or 4 or 8 or 16"),
-        ((3, 32, 32), 32, "1 or 2 or 4 or 8 or 16"),
-        ((3, 16, 24), 16, "1 or 2 or 4 or 8"),
-        ((2, 17, 19), 8, "1"),
-        ((3, 4, 8), 16, "1 or 2 or 4"),
+        ((3, 32, 32), 32, "31 or less"),
+        ((3, 4, 8), 16, "7 or less"),
+        ((3, 1, 1), 1, "a data.data_dir whose images are larger"),
     ],
 )
-def test_a_patch_that_does_not_divide_the_images_is_refused(shape, patch_size, fitting):
+def test_a_patch_that_holds_the_whole_image_is_refused(shape, patch_size, remedy):
     with pytest.raises(ConfigError) as error:
         VisionTransformer(patch_size=patch_size).configure(shape, HEADS)
     assert str(error.value) == (
         f"model.net.patch_size: {patch_size}, but the images are {shape[1]}x{shape[2]} pixels, "
-        f"which it does not divide into two patches or more; write {fitting}"
+        f"which are one patch; write {remedy}"
     )
 
 

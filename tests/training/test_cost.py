@@ -7,7 +7,8 @@ from torch import nn
 from mhray.models.cnn import SimpleCNN
 from mhray.training import cost
 from mhray.training.cost import MeasureCost, mflop_per_image
-from mhray.training.run import build, build_trainer, compose_run
+from mhray.training.parts import build, build_trainer
+from mhray.training.run import compose_run
 
 
 def simple_cnn():

@@ -7,9 +7,8 @@ from mhray.models.weighting import DWA, ClassCount, FixedWeighting, Uncertainty
 from mhray.training.changes import Change, changes_override
 from mhray.training.cost import MeasureCost
 from mhray.training.epochs import ReportEpoch, Selection
+from mhray.training.parts import build_part, build_trainer
 from mhray.training.run import (
-    build_part,
-    build_trainer,
     check_heads,
     compose_run,
     read_heads_of,

@@ -26,6 +26,12 @@ def test_a_trial_may_be_compared_with_those_of_its_option_only(
     assert decision(scheduler, 9, 0.5, overrides=overrides) == expected
 
 
+def test_the_first_trial_of_an_option_to_reach_a_rung_goes_on(a_study, a_record, decision):
+    past = [a_record(number, 0.9, overrides=("model=cnn",)) for number in range(4)]
+    scheduler = stopping_scheduler(a_study(scheduler=WITHIN), 9, past)
+    assert decision(scheduler, 9, 0.1, overrides=["model=vit"]) == TrialScheduler.CONTINUE
+
+
 @pytest.mark.parametrize("end", ["complete", "remove"])
 def test_a_bracket_is_told_of_an_end(a_study, end):
     scheduler = stopping_scheduler(a_study(scheduler=WITHIN), 9, [])

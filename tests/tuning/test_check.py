@@ -17,11 +17,13 @@ HEADS = (Head("left", 10), Head("right", 10))
 VELOCITY = Head("velocity", 8, scale="log", is_skewed=True)
 CONFIGS = {
     "train.yaml": "defaults: [_self_, {model: cnn}, {experiment: null}]\n"
-    "trainer: {max_epochs: 10, devices: 1, fast: false}",
+    "trainer: {max_epochs: 10, devices: 1, repeats: 1, fast: false}",
     "model/cnn.yaml": "{loss_weights: null, net: {depth: 3}, optimizer: {lr: 1e-3}}",
     "model/dwa.yaml": "{loss_weights: {}, net: {}, weighting: {_target_: "
     "mhray.models.weighting.DWA, _partial_: true, temperature: 2}}",
     "model/vit.yaml": "{loss_weights: null, net: {heads: 4}, optimizer: {lr: 1e-3}}",
+    "model/deep.yaml": "{loss_weights: null, net: {depth: 9}, optimizer: {lr: 1e-3}}",
+    "experiment/deep.yaml": "# @package _global_\ndefaults: [{override /model: deep}]",
     "experiment/endless.yaml": "# @package _global_\ntrainer: {max_epochs: -1}",
     "experiment/vit.yaml": "# @package _global_\ndefaults: [{override /model: vit}]",
 }
@@ -45,11 +47,27 @@ def configs(tmp_path_factory):
     return root
 
 
+def try_out(config):
+    """A step for which six layers are time enough, and that takes heads which divide 12."""
+    layers = config.model.net.get("depth", 1)
+    if layers * config.trainer.repeats > 6:
+        raise ConfigError(f"model.net.depth: {layers} are too many")
+    if 12 % config.model.net.get("heads", 1):
+        raise ConfigError(f"model.net.heads: {config.model.net.heads}\nmodel.net.dim: 12")
+
+
 @pytest.fixture
-def check(configs, tmp_path, monkeypatch):
+def composed():
+    """The overrides of all configs that were composed."""
+    return []
+
+
+@pytest.fixture
+def check(configs, composed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def compose_run(overrides):
+        composed.append(tuple(overrides))
         GlobalHydra.instance().clear()
         typed = [o.replace("model.loss_weights.", "++model.loss_weights.") for o in overrides]
         with initialize_config_dir(str(configs), version_base="1.3"):
@@ -74,8 +92,10 @@ def check(configs, tmp_path, monkeypatch):
             "available_gpus": 1,
             "read_heads": lambda _: HEADS,
             "make_weighting": weighting_of,
+            "compose": compose_run,
+            "try_out": try_out,
         }
-        return check_study(read_study(path), compose=compose_run, **(world | others))
+        return check_study(read_study(path), **(world | others))
 
     return run
 
@@ -108,11 +128,22 @@ def test_what_the_run_the_data_and_the_machine_refuse_is_named(check, mistake):
         {"base": "trainer.devices: '${trainer.max_epochs}'"},
         {"search": ONE_OF},
         {"metric": "val/right_acc", "search": "model.net.depth: {integer: [1, 2]}"},
+        {"base": "experiment: deep", "search": "model: {choice: [cnn, vit]}"},
+        {"search": "model.net.depth: {integer: [1, 4]}, trainer.repeats: {choice: [1, 2]}"},
         {"resources": "parallel_trials: 4, per_worker: {cpus: 0.5, gpus: 0.25}"},
     ],
 )
 def test_what_fits_is_let_through(check, study):
     check(**study)
+
+
+def test_examples_are_tried_together_and_none_is_composed_twice(check, composed):
+    space = "{model.net.heads: {choice: [1, 2, 3]}, model.optimizer.lr: {uniform: [0.1, 1]}}"
+    options = f"model: {{one_of: {{cnn: {{}}, vit: {space}}}}}"
+    check(search=f"{options}, trainer.devices: {{integer: [1, 2]}}")
+    assert sorted(composed) == sorted(set(composed))
+    # One by itself, to see which heads and which weighting it has, and four with examples.
+    assert len([overrides for overrides in composed if "model=vit" in overrides]) == 5
 
 
 @pytest.mark.parametrize(

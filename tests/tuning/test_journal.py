@@ -90,6 +90,15 @@ def test_an_enqueued_trial_comes_first_and_does_not_count_before(journal, study)
     assert trial.suggest_float("model.optimizer.lr", 1e-4, 1e-2, log=True) == 0.003
 
 
+def test_a_trial_is_enqueued_once_however_often_it_is_asked_for(journal, study, tmp_path):
+    for rate in (0.003, 0.004, 0.003):
+        Journal.open(study, tmp_path).enqueue({"model": "cnn", "model.optimizer.lr": rate})
+    trials = [journal.ask(sampler_of(study, 0)) for _ in range(3)]
+    rates = [trial.suggest_float("model.optimizer.lr", 1e-4, 1e-2) for trial in trials]
+    assert rates[:2] == [0.003, 0.004]
+    assert rates[2] not in rates[:2]
+
+
 def test_a_reopened_trial_keeps_what_was_drawn(journal, study, tmp_path):
     trial = journal.ask(sampler_of(study, 0))
     drawn = trial.suggest_float("x", 0.0, 1.0)

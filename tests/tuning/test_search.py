@@ -1,8 +1,20 @@
+from collections import Counter
+
+import optuna
 import pytest
 
+from mhray.training.project import shipped_directory
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
-from mhray.tuning.search import SearchPlan, StudySearch, sampler_of, samples_of
+from mhray.tuning.search import (
+    SearchPlan,
+    StudySearch,
+    baselines_of,
+    overrides_of,
+    sampler_of,
+    samples_of,
+)
+from mhray.tuning.study_file import load_study
 
 
 class Listener:
@@ -59,6 +71,43 @@ def test_another_selection_and_more_workers_are_part_of_the_overrides(a_study):
     study = a_study(select={"maximize": "val/left_acc"}, resources={"workers_per_trial": 2})
     overrides = samples_of(study, 1)[0]
     assert {"select.metric=val/left_acc", "workers=2"} <= set(overrides)
+
+
+OPTIONS = {
+    "model": {"one_of": {"cnn": {}, "vit": {"model.net.dim": {"integer": [8, 64]}}}},
+    "model.optimizer.lr": {"log_uniform": [1e-4, 1e-2]},
+}
+CONFIGS = {
+    "model=cnn": {"model": {"optimizer": {"lr": 5e-4}}},
+    "model=vit": {"model": {"optimizer": {"lr": 2e-3}, "net": {"dim": 48}}},
+}
+
+
+def test_each_option_that_is_a_bracket_has_a_baseline_of_its_own_config(a_study):
+    study = a_study(search=OPTIONS, scheduler={"asha": {"within": "model"}})
+    assert baselines_of(study, lambda overrides: CONFIGS[overrides[-1]]) == [
+        {"model": "cnn", "model.optimizer.lr": 5e-4},
+        {"model": "vit", "model=vit/model.net.dim": 48, "model.optimizer.lr": 2e-3},
+    ]
+
+
+@pytest.mark.parametrize("scheduler", [None, {"asha": {}}])
+def test_without_brackets_trial_0_is_the_only_baseline(a_study, scheduler):
+    study = a_study(search=OPTIONS, scheduler=scheduler)
+    [parameters] = baselines_of(study, lambda overrides: CONFIGS["model=cnn"])
+    assert parameters == {"model": "cnn", "model.optimizer.lr": 5e-4}
+
+
+def test_the_sweep_of_architectures_draws_each_four_times_before_it_estimates():
+    root = shipped_directory()
+    study = load_study(root / "configs" / "sweep_architectures.yaml", (), root).study
+    sequence = optuna.create_study(sampler=sampler_of(study, 0))
+    for parameters in baselines_of(study, lambda overrides: {}):
+        sequence.enqueue_trial(parameters)
+    drawn = [overrides_of(study, sequence.ask()) for _ in range(study.sampler.tpe.startup_trials)]
+    counts = Counter(override for overrides in drawn for override in overrides)
+    options = [f"model={option}" for option in study.search["model"].one_of]
+    assert [counts[option] for option in options] == [4, 4, 4, 4]
 
 
 def test_only_a_trial_at_its_last_epoch_is_complete(search_of, a_study):

@@ -190,6 +190,20 @@ def test_the_best_head_is_no_goal_while_it_is_searched_which_that_is():
     ]
 
 
+@pytest.mark.usefixtures("in_tmp")
+def test_a_study_has_a_trial_for_each_option_that_is_a_bracket_of_its_own():
+    search = "search: {model: {one_of: {cnn: {}, vit: {}}}}"
+    within = "scheduler: {asha: {within: model}}"
+    assert problems(written(search=search, scheduler=within, budget="budget: {trials: 1}")) == [
+        (
+            "study.yaml:8: budget.trials: should be 2 or more, not 1: scheduler.asha.within starts "
+            "with a trial of each option of model"
+        )
+    ]
+    load_study(written(search=search, scheduler=within, budget="budget: {trials: 2}"))
+    load_study(written(search=search, budget="budget: {trials: 1}"))
+
+
 WEIGHT = "base.model.loss_weights.sum=1"
 SIMPLEX = "search.model.loss_weights={simplex: [left, right]}"
 

@@ -1,0 +1,90 @@
+"""What a person types as overrides, and what Hydra is told.
+
+Two things that people type Hydra takes for something else: loss weights of heads, which no config
+lists, and ``null`` for an option of a group, which it cannot even refuse in words.
+"""
+
+import re
+from collections.abc import Sequence
+
+from mhray.training.project import config_directory
+
+LOSS_WEIGHTS = "model.loss_weights."
+
+_NO_WORD = re.compile(r"(?<=[=,\[\s])(null|true|false|[\d.]+)(?=[,\]\s]|$)", re.IGNORECASE)
+
+
+def as_hydra_override(override: str) -> str:
+    """An override as Hydra wants it.
+
+    Loss weights of heads are additions, since no config lists heads. An option of a group is a
+    word, so that Hydra can say that there is none of this name.
+
+    >>> as_hydra_override("model.loss_weights.left=2.0")
+    '++model.loss_weights.left=2.0'
+    >>> as_hydra_override("scheduler=null")
+    "scheduler='null'"
+    >>> as_hydra_override("trainer.max_epochs=1")
+    'trainer.max_epochs=1'
+    """
+    if override.startswith(LOSS_WEIGHTS):
+        return f"++{override}"
+    if is_group(re.split("[=@]", override)[0]):
+        return _NO_WORD.sub(r"'\1'", override)
+    return override
+
+
+def as_typed(override: str) -> str:
+    """The override that :func:`as_hydra_override` was given.
+
+    >>> as_typed("++model.loss_weights.left=2.0")
+    'model.loss_weights.left=2.0'
+    >>> as_typed("++trainer.profiler=simple")
+    '++trainer.profiler=simple'
+    """
+    return override.removeprefix("++") if LOSS_WEIGHTS in override else override
+
+
+def refused_by_hydra(message: str, overrides: Sequence[str]) -> str:
+    """The override of which Hydra says that its key is not there, as typed but for a `+`.
+
+    >>> refused_by_hydra("Could not override 'sed'.", ["test=true", "sed=3"])
+    'sed=3'
+    """
+    _, key, *_ = [*message.split("'"), ""]
+    plain = [override.lstrip("+~") for override in overrides]
+    return next((override for override in plain if override.partition("=")[0] == key), key)
+
+
+def no_option(name: str) -> str:
+    """What to say of `group/option` if the option was typed as what YAML takes for no text.
+
+    >>> no_option("scheduler/null")
+    'scheduler: null is no option; write scheduler=none (one of: cosine, none, plateau, step)'
+    >>> no_option("scheduler/stepp")
+    ''
+    """
+    group, _, option = name.rpartition("/")
+    if not _NO_WORD.fullmatch(f"={option}", 1):
+        return ""
+    listing = f"one of: {', '.join(options := options_of(group))}"
+    hint = f"write {group}=none ({listing})" if "none" in options else f"write {listing}"
+    return f"{group}: {option} is no option; {hint}"
+
+
+def is_group(name: str) -> bool:
+    """Whether a name is one of the shipped groups.
+
+    >>> is_group("scheduler"), is_group("seed")
+    (True, False)
+    """
+    return name.isidentifier() and (config_directory() / name).is_dir()
+
+
+def options_of(group: str) -> list[str]:
+    """The options of a shipped group.
+
+    >>> options_of("scheduler")
+    ['cosine', 'none', 'plateau', 'step']
+    """
+    return sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
