@@ -1,6 +1,6 @@
 """Every scheduler but ASHA, as a user runs it; ASHA is in the sweeps of test_sweep_command.py.
 
-One study sees them all on one Ray of two cores: a new process takes seconds to import torch.
+One study sees them all, one start after the other: a new process takes seconds to import torch.
 """
 
 import json
@@ -12,7 +12,6 @@ import sys
 
 import optuna
 import pytest
-from ray.cluster_utils import Cluster
 
 from mhray.sweep import main
 from mhray.training.origin import reproduce_line
@@ -41,21 +40,16 @@ def study(small_data):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """An empty directory to work in, and a Ray for all who do."""
-    cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
-    )
+    """An empty directory to work in."""
     directory = tmp_path_factory.mktemp("schedulers")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_ADDRESS", cluster.address)
         patch.chdir(directory)
         yield directory
-    cluster.shutdown()
 
 
 @pytest.fixture(scope="module")
 def population(study, place):
-    """Where a population of three was killed with two of its decisions to come, and went on."""
+    """Where a population of three was killed between its two decisions, and went on."""
     arguments = [*study, "scheduler={pbt: {every_epochs: 1, quantile: 0.34}}", "budget.trials=3"]
     kill_at("epoch 2", [*arguments, ONE_AT_A_TIME])
     assert main(arguments) == 0
