@@ -185,6 +185,7 @@ RUNNERS = {
     "make sweep": short_make_sweep,
     "make ui": started_and_stopped,
     "python -m mhray.sweep configs/sweep_architectures.yaml": run_elsewhere,
+    "python -m mhray.sweep configs/sweep_pbt.yaml": run_elsewhere,
     "python -m mhray.sweep": short_sweep,
     "python -m mhray.train": short_train,
     "python -m mhray.data.prepare multimnist": small_multimnist,
