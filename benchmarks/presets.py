@@ -22,10 +22,11 @@ from pathlib import Path
 
 import joblib
 import torch
-from scipy.stats import t as student
+from markdown_parts import table, with_interval
 
 from mhray.data.dataset import CIFAR100MHDataset
 from mhray.training.origin import commit
+from mhray.training.parts import build
 from mhray.training.result import RunResult
 from mhray.training.run import compose_run, evaluate_test, train
 
@@ -133,6 +134,7 @@ def read(options):
 def chances():
     """What always naming the most frequent class of the train split gets on the test split."""
     config = compose_run(["experiment=cifar100mh_cnn"])
+    build(config)[0].prepare_data()
     train_split, test_split = (
         CIFAR100MHDataset(config.data.data_dir, train=train) for train in (True, False)
     )
@@ -141,15 +143,6 @@ def chances():
         head: on_test[max(on_train, key=on_train.get)] / len(test_split)
         for (head, on_train), on_test in zip(counted[0].items(), counted[1].values(), strict=True)
     }
-
-
-def interval(values):
-    """A mean with the half width of its 95 % interval over the seeds (Student's t)."""
-    if len(values) == 1:
-        return f"{values[0]:.3f}"
-    scale = statistics.stdev(values) / len(values) ** 0.5
-    half = student.ppf(0.975, len(values) - 1) * scale
-    return f"{statistics.mean(values):.3f} ± {half:.3f}"
 
 
 def above_chance(runs, by_chance):
@@ -163,20 +156,13 @@ def above_chance(runs, by_chance):
 def row(name, runs, heads):
     """A preset's row of the table."""
     names = [*(f"test/{head}_acc" for head in heads), "test/acc_mean"]
-    accuracies = [interval([run["metrics"][name] for run in runs]) for name in names]
+    accuracies = [with_interval([run["metrics"][name] for run in runs]) for name in names]
     first = runs[0]["metrics"]
     cost = [f"{first['model/parameters']:.0f}", f"{first['model/mflop_per_image']:.2f}"]
     epochs = [
         f"{statistics.median(run[key] for run in runs):.0f}" for key in ("best_epoch", "epochs")
     ]
     return [f"`{name}`", *accuracies, *cost, " of ".join(epochs), str(len(runs))]
-
-
-def table(rows):
-    """A table of Markdown, its first row the header."""
-    return "\n".join(
-        f"| {' | '.join(cells)} |" for cells in [rows[0], ["---"] * len(rows[0]), *rows[1:]]
-    )
 
 
 def verdicts(by_preset, by_chance):

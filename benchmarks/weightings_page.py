@@ -14,11 +14,12 @@ from math import isfinite
 from pathlib import Path
 
 import optuna
+from markdown_parts import table, with_interval
 
 from mhray.errors import MhrayError, StorageError
 from mhray.training.project import shipped_directory
 from mhray.training.run import compose_run, read_heads_of
-from mhray.tuning.comparison import difference, interval, rows_of, setting_of
+from mhray.tuning.comparison import difference, rows_of, setting_of
 from mhray.tuning.journal import Journal
 from mhray.tuning.report import in_short
 from mhray.tuning.search import fixed_overrides, samples_of
@@ -81,14 +82,6 @@ def columns(rows, heads, selection):
     return known | {"mean": [mean if has else {} for mean, has in zip(means, has_all, strict=True)]}
 
 
-def accuracy(values):
-    """A mean over seeds with its interval."""
-    if not values:
-        return ""
-    found = interval([*values.values()])
-    return f"{found.mean:.3f}" + (f" ± {found.half:.3f}" if isfinite(found.half) else "")
-
-
 def points(found):
     """A difference with its interval, bold if that leaves 0 out."""
     if found is None:
@@ -98,20 +91,13 @@ def points(found):
     return f"**{text}**" if found.is_off_zero else text
 
 
-def table(rows):
-    """A table of Markdown, its first row the header."""
-    return "\n".join(
-        f"| {' | '.join(cells)} |" for cells in [rows[0], ["---"] * len(rows[0]), *rows[1:]]
-    )
-
-
 def accuracies(rows, known):
     """The table of what each row reaches."""
     cells = [
         [
             label(row.name),
             f"`{in_short(row.tuned)}`",
-            *(accuracy(values[index]) for values in known.values()),
+            *(with_interval([*values[index].values()]) for values in known.values()),
             str(len(row.trials)),
         ]
         for index, row in enumerate(rows)

@@ -51,7 +51,8 @@ def study(tmp_path):
 
 
 @pytest.fixture
-def page():
+def page(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     return runpy.run_path(str(ROOT / "benchmarks" / "weightings_page.py"))["page"]
 
 
