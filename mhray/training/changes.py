@@ -20,9 +20,9 @@ from typing_extensions import override
 
 from mhray.errors import ConfigError
 from mhray.models.weighting import FixedWeighting
+from mhray.training.overrides import LOSS_WEIGHTS
 
 LEARNING_RATE = "model.optimizer.lr"
-LOSS_WEIGHT = "model.loss_weights."
 CHANGES = "changes"
 
 _EXAMPLE = f"write {{epoch: 2, overrides: [{LEARNING_RATE}=0.002]}}"
@@ -46,9 +46,9 @@ class Change:
     def loss_weights(self) -> dict[str, float]:
         """The loss weights that change, by head."""
         return {
-            path.removeprefix(LOSS_WEIGHT): value
+            path.removeprefix(LOSS_WEIGHTS): value
             for path, value in self._values()
-            if path.startswith(LOSS_WEIGHT)
+            if path.startswith(LOSS_WEIGHTS)
         }
 
     @property
@@ -106,10 +106,10 @@ def _change(where: str, raw: Any) -> Change:
 def _check(where: str, text: Any) -> None:
     path, _, value = str(text).partition("=")
     is_rate = path == LEARNING_RATE
-    if not is_rate and not path.startswith(LOSS_WEIGHT):
+    if not is_rate and not path.startswith(LOSS_WEIGHTS):
         raise ConfigError(
             f"{where}: {path} does not change during a run; write {LEARNING_RATE}=... or "
-            f"{LOSS_WEIGHT}<head>=..."
+            f"{LOSS_WEIGHTS}<head>=..."
         )
     number = _number(value)
     if not 0 <= number < math.inf or (is_rate and number == 0):
