@@ -19,6 +19,7 @@ committed before any search was run on it.
 import json
 import zlib
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -27,6 +28,23 @@ import numpy as np
 from typing_extensions import override
 
 CURVES = Path(__file__).resolve().parent / "curves"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What a trial says after an epoch.
+
+    Attributes:
+        number: counted from 1.
+        heads: the value of each.
+        mean: of the heads.
+        best: the best mean so far.
+    """
+
+    number: int
+    heads: tuple[float, ...]
+    mean: float
+    best: float
 
 
 class LearningCurves(ABC):
@@ -39,10 +57,12 @@ class LearningCurves(ABC):
         self.epochs = epochs
         self._start = np.percentile(table.values, 5, axis=0)
 
-    def heads_at(self, row, epoch):
-        """The value of each head after an epoch, counted from 1."""
-        share = self.shares(row)[epoch - 1]
-        return self._start + (self.table.values[row] - self._start) * share
+    def after(self, row, number):
+        """What a trial of this row says after an epoch."""
+        way = self.table.values[row] - self._start
+        heads = self._start + np.outer(self.shares(row)[:number], way)
+        means = heads.mean(axis=1)
+        return Epoch(number, tuple(heads[-1].tolist()), float(means[-1]), float(means.max()))
 
     @abstractmethod
     def shares(self, row):
