@@ -37,8 +37,8 @@ Regret is what the trial that a search names as its best lacks to the best of th
 mean over the heads, in the table's unit (points of accuracy, of HPOBench-MLP shares of 1, of HPOLib
 powers of ten of the error), and of the worst head, each head from 0 (percentile 1 of the table) to
 1 (its best). Recall is the share of the exact Pareto front among the full-length trials. "Told" is
-what the sampler had heard by the end, the mean over seeds: trials that are complete after all of
-their epochs, trials called complete although they were cut short, and pruned ones.
+what the sampler had heard by the end, the mean over seeds: complete trials, how many of them had
+been cut short, and pruned trials.
 
 ## Goals
 
@@ -131,7 +131,13 @@ def sections(lines):
     for name in names(lines, "table"):
         here = of(lines, table=name)
         header = ["", "best mean", "regret of the mean", "worst head", "regret of the worst head"]
-        header += ["recall of the front", "trials", "told: complete", "cut short", "pruned"]
+        header += [
+            "recall of the front",
+            "trials ended",
+            "told: complete",
+            "of them cut short",
+            "pruned",
+        ]
         rows = [row(side, of(here, side=side)) for side in names(here, "side")]
         yield f"{name}:\n\n{markdown([header, *rows])}"
 
@@ -143,12 +149,13 @@ def row(side, lines):
         for name in ("mean", "mean_regret", "worst_head", "worst_regret")
     ]
     recall = statistics.mean(line["front_found"] / line["front"] for line in lines)
-    told = [
-        f"{statistics.mean(line['told'][kind] for line in lines):.0f}"
-        for kind in ("complete", "cut short, complete", "pruned")
+    counts = [
+        (line["told"]["complete"], line["told"]["complete"] - line["full"], line["told"]["pruned"])
+        for line in lines
     ]
-    begun = statistics.mean(sum(line["told"].values()) for line in lines)
-    return [side, *found, f"{recall:.1%}", f"{begun:.0f}", *told]
+    complete, cut_short, pruned = (statistics.mean(each) for each in zip(*counts, strict=True))
+    told = [f"{count:.0f}" for count in (complete + pruned, complete, cut_short, pruned)]
+    return [side, *found, f"{recall:.1%}", *told]
 
 
 def with_error(numbers):

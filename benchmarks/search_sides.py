@@ -73,15 +73,9 @@ class Side(ABC):
         return epoch.mean
 
     def told(self):
-        """How often the sampler was told what."""
-        kinds = Counter(map(self._kind, self.study().trials))
-        return {kind: kinds[kind] for kind in ("complete", "cut short, complete", "pruned")}
-
-    def _kind(self, trial):
-        if trial.state is TrialState.COMPLETE:
-            is_full = max(trial.intermediate_values, default=self.task.epochs) == self.task.epochs
-            return "complete" if is_full else "cut short, complete"
-        return trial.state.name.lower()
+        """How many trials the sampler heard of as complete, and how many as pruned."""
+        states = Counter(trial.state for trial in self.study().trials)
+        return {"complete": states[TrialState.COMPLETE], "pruned": states[TrialState.PRUNED]}
 
 
 class Mhray(Side):
