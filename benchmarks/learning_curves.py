@@ -135,7 +135,8 @@ def _rising(tau, epochs):
 def _stretched(shape, epochs):
     """A recorded shape over another number of epochs, which starts from 0 before the first."""
     recorded = np.arange(len(shape) + 1) / len(shape)
-    return np.interp(np.arange(1, epochs + 1) / epochs, recorded, [0.0, *shape])
+    stretched = np.interp(np.arange(1, epochs + 1) / epochs, recorded, [0.0, *shape])
+    return stretched / stretched.max()  # its best epoch may lie between two of these
 
 
 def _drawn(row, count):

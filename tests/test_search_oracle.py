@@ -14,7 +14,7 @@ from mhray.training.project import shipped_directory
 
 ROOT = shipped_directory()
 NAS = "NAS-Bench-201"
-SEEDS = range(3)
+SEEDS = range(2)
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +63,15 @@ def test_the_search_finds_much_more_than_random_draws_do(oracle, sides, nas):
     assert all(each["full"] == 100 and each["front_found"] for each in ours)
 
 
-def test_with_stopping_the_search_gets_as_far_with_a_third_of_the_epochs(oracle, sides, kinds, nas):
-    plan = oracle.Plan(27, 30, 4, stops=True)
+def test_with_stopping_the_search_gets_as_far_with_a_fifth_of_the_epochs(oracle, sides, kinds, nas):
+    plan = oracle.Plan(27, 20, 4, stops=True)
     curves = kinds["no crossing"]
     ours = [oracle.one_replay(sides["mhray"], nas, curves, seed, plan) for seed in SEEDS]
     assert regrets(ours) < 1.0
 
 
 def test_only_trials_of_a_full_length_are_told_as_complete(oracle, sides, kinds, nas):
-    plan = oracle.Plan(27, 20, 4, stops=True)
+    plan = oracle.Plan(27, 10, 4, stops=True)
     found = oracle.one_replay(sides["mhray"], nas, kinds["crossing"], 0, plan)
     assert found["told"]["complete"] == found["full"] < found["told"]["pruned"]
     theirs = oracle.one_replay(sides["Ray's OptunaSearch"], nas, kinds["crossing"], 0, plan)
@@ -119,10 +119,11 @@ def test_of_equal_speeds_no_curves_cross_and_of_own_ones_some_do(kinds, nas):
 
 
 @pytest.mark.parametrize("kind", ["no crossing", "crossing", "recorded"])
-def test_a_curve_ends_at_the_value_of_its_table(kinds, nas, kind):
+def test_the_best_epoch_of_a_curve_has_the_value_of_its_table(kinds, nas, kind):
     curves = kinds[kind](nas, 27)
-    best = int(nas.means.argmax())
-    assert curves.after(best, 27).best == pytest.approx(nas.means[best])
+    better = [row for row in range(0, 15625, 997) if nas.means[row] > 50]
+    for row in better:
+        assert curves.after(row, 27).best == pytest.approx(nas.means[row])
 
 
 @pytest.fixture
