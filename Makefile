@@ -9,7 +9,7 @@ SECONDS ?= 60
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep ui test lint format bench results weightings fuzz wheel clean
+.PHONY: help install sweep ui test lint format bench results weightings oracle fuzz wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ results: $(INSTALLED) ## train every sized preset for 20 core-minutes with 3 see
 weightings: $(INSTALLED) ## compare all weightings of the losses over 5 seeds, into docs/weightings.md (2 h on two cores; resumes)
 	$(BIN)/python -m mhray.sweep configs/sweep_weightings.yaml $(ARGS)
 	$(BIN)/python benchmarks/weightings_page.py $(ARGS)
+
+oracle: $(INSTALLED) ## try the search on tables beside others, 20 seeds, into docs/search.md (10 minutes of one core; resumes)
+	$(BIN)/python benchmarks/search_oracle.py $(ARGS)
 
 fuzz: $(INSTALLED) ## read damaged files: 100 000 at random, then by coverage (SECONDS=60 for each kind)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
