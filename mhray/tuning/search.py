@@ -6,7 +6,6 @@ driver. Here only trials that trained to the end are told as complete, the other
 their last value, and every word goes into the journal before anyone else hears of it.
 """
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -15,21 +14,18 @@ from typing import Any, Protocol
 
 import optuna
 from optuna import samplers
-from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial
 from ray.tune.search import Searcher
 from typing_extensions import override
 
 from mhray.training.epochs import EpochRow
 from mhray.tuning.distributions import Draw
-from mhray.tuning.grid import parameters_of, seed_of
+from mhray.tuning.grid import seed_of
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.record import State, TrialRecord
+from mhray.tuning.samplers import InTurn, sampler_of
 from mhray.tuning.space import baseline, draw, format_override, value_at, with_option
-from mhray.tuning.study import GridSampler, RandomSampler, Study, TpeSampler
+from mhray.tuning.study import Study
 
 DEFAULTS = {
     "select.metric": "val/acc_mean",
@@ -62,12 +58,14 @@ class SearchPlan:
         seed: of every trial's run that gets none from a grid.
         trial_directory: where a trial keeps its checkpoints.
         run_id_of: the MLflow run of a trial, or empty as long as it has none.
+        heads: what all trials predict, for a scheduler that compares heads.
     """
 
     max_epochs: int
     seed: int
     trial_directory: Callable[[int], Path]
     run_id_of: Callable[[int], str]
+    heads: Sequence[str] = ()
 
 
 class StudySearch(Searcher):
@@ -164,13 +162,17 @@ class StudySearch(Searcher):
         self._journal.end(
             number,
             state,
-            value=record.epochs[-1].best if state == "COMPLETE" else None,
+            value=self._values_of(record) if state == "COMPLETE" else None,
             checkpoint=str(directory / "best.ckpt") if record.epochs else "",
             mlflow_run_id=self._plan.run_id_of(number),
             failure=failure_in(directory) if state == "FAIL" else "",
         )
         for observer in self._observers:
             observer.trial_ended(self._journal.trial(number))
+
+    def _values_of(self, record: TrialRecord) -> list[float]:
+        metrics = record.best_epoch(self._study.selection).metrics
+        return [metrics[goal.metric] for goal in self._study.told]
 
 
 def fixed_overrides(study: Study) -> list[str]:
@@ -242,55 +244,3 @@ def failure_in(directory: Path) -> str:
         return (directory / "failure.txt").read_text(encoding="utf-8")
     except FileNotFoundError:
         return "its process died without a word: killed, or out of memory"
-
-
-class InTurn(BaseSampler):
-    """Gives each trial of a grid its values.
-
-    Optuna's own ``GridSampler`` knows no options, and may give trials that run at the same time the
-    same values.
-    """
-
-    def __init__(self, study: Study) -> None:
-        self._study = study
-
-    @override
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return {}
-
-    @override
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return {}
-
-    @override
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return parameters_of(self._study, trial.number)[param_name]
-
-
-def sampler_of(study: Study, drawn: int) -> BaseSampler:
-    """The study's sampler; resumed after ``drawn`` trials, it does not repeat its first draws."""
-    match study.sampler:
-        case TpeSampler(tpe=tpe):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                return samplers.TPESampler(
-                    n_startup_trials=tpe.startup_trials,
-                    seed=tpe.seed + drawn,
-                    multivariate=True,
-                    group=True,
-                    constant_liar=True,
-                )
-        case RandomSampler(random=random):
-            return samplers.RandomSampler(seed=random.seed + drawn)
-        case GridSampler():
-            return InTurn(study)

@@ -4,7 +4,7 @@ import pytest
 from mhray.errors import StorageError, StudyConflictError
 from mhray.training.epochs import EpochRow, Selection
 from mhray.tuning.journal import Journal
-from mhray.tuning.search import sampler_of
+from mhray.tuning.samplers import sampler_of
 from mhray.tuning.study import dump_study
 
 DATA = {"fingerprint": "f00d", "seed": 0, "val_fraction": 0.1}
