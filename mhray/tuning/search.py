@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Protocol, TypeAlias
 
 import optuna
 from optuna import samplers
@@ -24,8 +25,11 @@ from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.record import State, TrialRecord
 from mhray.tuning.samplers import InTurn, sampler_of
-from mhray.tuning.space import baseline, draw, format_override, value_at, with_option
+from mhray.tuning.space import baseline, draw, format_override, value_at, with_options
 from mhray.tuning.study import Study
+from mhray.tuning.yaml_lines import Value
+
+Compose: TypeAlias = Callable[[Sequence[str]], Mapping[str, Any]]
 
 DEFAULTS = {
     "select.metric": "val/acc_mean",
@@ -200,22 +204,33 @@ def overrides_of(study: Study, trial: optuna.Trial) -> list[str]:
     return [*fixed_overrides(study), *(format_override(*item) for item in own.items())]
 
 
-def baselines_of(study: Study, compose: Callable[[Sequence[str]], Mapping[str, Any]]) -> list[Draw]:
+def baselines_of(study: Study, compose: Compose) -> list[Draw]:
     """The parameters of the trials that a study starts with, trial 0 first.
 
     Where options are brackets of their own, each option has one, with the values of the config that
     it makes: a sampler may be long in coming to an option.
     """
-    fixed = fixed_overrides(study)
     if (path := study.within) is None:
-        return [baseline(study.search, partial(value_at, compose(fixed)))]
-    return [
-        baseline(
-            with_option(study.search, path, option),
-            partial(value_at, compose([*fixed, format_override(path, option)])),
-        )
-        for option in study.search[path].options()
-    ]
+        return [baseline_of(study, compose)]
+    options = study.search[path].options()
+    return [baseline_of(study, compose, {path: option}) for option in options]
+
+
+def baseline_of(
+    study: Study,
+    compose: Compose,
+    chosen: Mapping[str, Value] = MappingProxyType({}),
+    given: Mapping[str, Value] = MappingProxyType({}),
+) -> Draw:
+    """The parameters of a trial that has these options, and values that are given or its config's.
+
+    Both by path. Where options are brackets, a trial that chooses none has the first.
+    """
+    if study.within is not None:
+        chosen = {study.within: next(iter(study.search[study.within].options())), **chosen}
+    options = [format_override(path, option) for path, option in chosen.items()]
+    config = compose([*fixed_overrides(study), *options])
+    return baseline(with_options(study.search, chosen), partial(value_at, config), given)
 
 
 def samples_of(study: Study, count: int) -> list[list[str]]:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Stri
 
 from mhray.errors import did_you_mean
 from mhray.training.epochs import Selection
+from mhray.tuning.enqueue_kinds import Enqueue
 from mhray.tuning.sampler_kinds import Grid, GridSampler, Nsga2Sampler, Sampler, Tpe, TpeSampler
 from mhray.tuning.scheduler_kinds import AshaScheduler, Scheduler
 from mhray.tuning.schema import MARK, Scalar, Section, has_one_kind, kind_of, written
@@ -180,6 +181,7 @@ class Study(Section):
         search: what trials draw: distributions by override path.
         objectives: one ranks trials; several have a Pareto front.
         select: which trial is the best model, and what the scheduler compares.
+        enqueue: trials that are given, which come after the baselines and before what is drawn.
         scheduler: what happens to trials that fall behind; null: nothing.
         storage: the directory in which the study gets one of its own.
         journal: auto, an Optuna URL, or journal-file:<path>.
@@ -194,6 +196,7 @@ class Study(Section):
     )
     select: Goal = Maximize(maximize="val/acc_mean")
     sampler: Sampler = TpeSampler(tpe=Tpe())
+    enqueue: Enqueue = None
     scheduler: Scheduler | None = None
     budget: Budget = Budget()
     resources: Resources = Resources()
