@@ -81,8 +81,8 @@ class Simplex(Distribution):
     def fitted(self, weights: Sequence[float]) -> list[float]:
         """Weights in the same proportions, with this sum; what is below the floor is raised to it.
 
-        >>> Simplex(simplex=("a", "b", "c"), floor=0.5).fitted([1, 10, 9])
-        [0.5, 1.3157894736842106, 1.1842105263157894]
+        >>> Simplex(simplex=("a", "b", "c"), floor=0.5).fitted([1, 6, 4])
+        [0.5, 1.5, 1.0]
         """
         raised: set[int] = set()
         while True:
