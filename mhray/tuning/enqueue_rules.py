@@ -101,9 +101,11 @@ def _unfit_simplexes(
 ) -> Iterator[tuple[Location, str]]:
     for path, simplex in _simplexes(study, given).items():
         known = simplex.sets(path)
-        for unknown in (key for key in given if _is_weight(key, path) and key not in known):
-            yield (ENQUEUE, index, unknown), f"no trial draws this; {did_you_mean(unknown, known)}"
-        for where, why in simplex.refusals(path, given):
+        unknown = [key for key in given if _is_weight(key, path) and key not in known]
+        for key in unknown:
+            yield (ENQUEUE, index, key), f"no trial draws this; {did_you_mean(key, known)}"
+        # A misspelt head would also be missing.
+        for where, why in () if unknown else simplex.refusals(path, given):
             yield (ENQUEUE, index, where), why
 
 

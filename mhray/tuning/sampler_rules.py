@@ -55,7 +55,7 @@ def _is_range(study: Study) -> Iterator[bool]:
 def _lone_objective(study: Study) -> Iterator[tuple[Location, str]]:
     if len(study.objectives) == 1:
         message = "nsga2 looks for a front, and one objective has none"
-        yield ("sampler",), f"{message}; write a second of objectives, or {{tpe: {{}}}}"
+        yield ("sampler",), f"{message}; write a second one, or {{tpe: {{}}}}"
 
 
 def _large_population(study: Study, nsga2: Nsga2) -> Iterator[tuple[Location, str]]:
