@@ -28,14 +28,20 @@ class ASHA(ASHAScheduler):
         super().on_trial_add(tune_controller, trial)
         record = self._past.get(trial.config.get("number"))
         for row in record.epochs if record else ():
-            result = {"epoch": row.epoch, "best": row.best}
-            super().on_trial_result(tune_controller, trial, result)
+            metrics = {f"metrics/{name}": value for name, value in row.metrics.items()}
+            result = {"epoch": row.epoch, "best": row.best, **metrics}
+            self._decide(tune_controller, trial, result)
 
     @override
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        action: str = super().on_trial_result(tune_controller, trial, result)
+        action = self._decide(tune_controller, trial, result)
         is_spared = trial.config.get("number") == BASELINE and result.get("epoch") != self._max_t
         return self.CONTINUE if is_spared else action
+
+    def _decide(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """What becomes of a trial that has finished an epoch, now or before a resume."""
+        action: str = super().on_trial_result(tune_controller, trial, result)
+        return action
 
 
 class Brackets(FIFOScheduler):

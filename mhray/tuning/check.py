@@ -13,7 +13,14 @@ from typing import Any, NamedTuple, TypeAlias
 from mhray.errors import ConfigError, MhrayError, no_such_head
 from mhray.heads import Head
 from mhray.tuning.distributions import LOSS_WEIGHTS, Draw
-from mhray.tuning.left_out import Compose, unfit_heads, unlogged_metrics, variants
+from mhray.tuning.enqueue_rules import unfit_weights
+from mhray.tuning.left_out import (
+    Compose,
+    incomparable_heads,
+    unfit_heads,
+    unlogged_metrics,
+    variants,
+)
 from mhray.tuning.rules import Finding, late_decision
 from mhray.tuning.schema import unquoting, written
 from mhray.tuning.space import format_override, resolve_heads, value_at, walk
@@ -67,6 +74,7 @@ def check_study(
         problems += _misfits(file, names)
         if not problems:
             study = _resolved(study, names)
+            findings += unfit_weights(study, heads)
             # What lacks some of its base may fail for that alone.
             attempt = compose if findings else lambda overrides: try_out(compose(overrides))
         found = variants(study, compose, base)
@@ -74,6 +82,7 @@ def check_study(
         # Of heads that the data lack there are no metrics.
         findings += unfit or [
             *unlogged_metrics(study, found, heads),
+            *incomparable_heads(study, found, heads),
             *unfit_weightings(study, found, heads, make_weighting),
         ]
     findings += dict.fromkeys(_unfitting_draws(study, compose, attempt, base))

@@ -20,6 +20,7 @@ from mhray.models.trained_heads import (
 from mhray.training.epochs import why_no_judge
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.rules import Finding, metrics_of
+from mhray.tuning.scheduler_kinds import AshaScheduler
 from mhray.tuning.space import Entry, format_override, walk
 from mhray.tuning.study import Study
 from mhray.tuning.yaml_lines import Location
@@ -86,6 +87,18 @@ def unlogged_metrics(
         )
         if problem := next(filter(None, problems), None):
             yield location, problem
+
+
+def incomparable_heads(
+    study: Study, found: Sequence[Variant], heads: Sequence[Head]
+) -> Iterator[Finding]:
+    """A scheduler that compares heads, where there is none that all trials predict."""
+    predicted = [predicted_heads(heads, variant.train_heads) for variant in found]
+    match study.scheduler:
+        case AshaScheduler(asha=asha) if asha.by == "heads":
+            if not any(all(head in some for some in predicted) for head in heads):
+                message = "compares the heads that all trials predict, and there is none"
+                yield ("scheduler", "asha", "by"), f"{message}; write select"
 
 
 def searched_weights(study: Study, variant: Variant) -> Iterator[str]:

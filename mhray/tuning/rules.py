@@ -8,7 +8,9 @@ from typing import TypeAlias
 
 from mhray.training.epochs import sensible_mode
 from mhray.tuning.distributions import LOSS_WEIGHTS, Distribution
+from mhray.tuning.enqueue_rules import unfit_enqueued
 from mhray.tuning.grid import unfit_grid
+from mhray.tuning.sampler_rules import unfit_sampler
 from mhray.tuning.scheduler_kinds import first_decision
 from mhray.tuning.scheduler_rules import unfit_scheduler
 from mhray.tuning.schema import written
@@ -57,8 +59,10 @@ def broken_rules(study: Study) -> Iterator[Finding]:
     yield from _unfit_metrics(study)
     yield from _repeated_metrics(study)
     yield from _late_decision(study)
+    yield from unfit_sampler(study)
     yield from unfit_scheduler(study)
     yield from unfit_grid(study)
+    yield from unfit_enqueued(study)
     yield from _untried_options(study)
     yield from _shared_gpus(study)
 

@@ -7,8 +7,16 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Strict, Tag
 
+from mhray.errors import did_you_mean
 from mhray.tuning.schema import MARK, Section, has_one_kind, kind_of, written
 from mhray.tuning.yaml_lines import Location
+
+
+def _is_judge(by: str) -> str:
+    judges = ("select", "heads")
+    if by not in judges:
+        raise ValueError(f"compares by nothing known: {written(by)}; {did_you_mean(by, judges)}")
+    return by
 
 
 class Asha(Section):
@@ -19,11 +27,14 @@ class Asha(Section):
         keep_one_in: at each rung, one trial in so many goes on.
         within: a searched path with options: trials are compared with those of their option only.
             Early rungs otherwise pick the architecture that learns fastest, not the best one.
+        by: select, or heads: a trial that is behind is stopped only if another one is as good on
+            every head and better on one.
     """
 
     grace_epochs: Annotated[int, Field(ge=1)] = 1
     keep_one_in: Annotated[int, Field(ge=2)] = 3
     within: str | None = None
+    by: Annotated[str, AfterValidator(_is_judge)] = "select"
 
 
 class Median(Section):

@@ -13,8 +13,9 @@ from mhray.tuning.simplex import Simplex
 from mhray.tuning.study import Study
 from mhray.tuning.yaml_lines import Location
 
+_NOTHING_TO_LEARN_FROM = "all trials of a population are drawn before one has ended to learn from"
 _WHY_NOT_DRAWN_SO = {
-    "tpe": "all trials of a population are drawn before one has ended to learn from",
+    **dict.fromkeys(("tpe", "cmaes", "gp", "nsga2"), _NOTHING_TO_LEARN_FROM),
     "grid": "who takes over goes on with values that no grid has",
 }
 

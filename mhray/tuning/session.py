@@ -36,6 +36,7 @@ from mhray.training.run import (
 )
 from mhray.tuning.check import check_study
 from mhray.tuning.cluster import Capacity, capacity, parallel_trials
+from mhray.tuning.enqueued import first_trials
 from mhray.tuning.grid import refuse_another_grid
 from mhray.tuning.journal import Journal
 from mhray.tuning.left_out import variants
@@ -44,7 +45,7 @@ from mhray.tuning.progress import Progress
 from mhray.tuning.recording import MlflowObserver, open_recorder
 from mhray.tuning.report import best_of, print_result
 from mhray.tuning.rules import metrics_of
-from mhray.tuning.search import SearchPlan, baselines_of, fixed_overrides, samples_of
+from mhray.tuning.search import SearchPlan, fixed_overrides, samples_of
 from mhray.tuning.study import Study, dump_study
 from mhray.tuning.study_file import StudyFile
 from mhray.tuning.sweep import SweepPlan, run_trials
@@ -83,6 +84,12 @@ class CheckedStudy:
         judges = [metric for _, metric in metrics_of(self.study)]
         has_mean = all(some == self.heads for some in self.predicted)
         return shown_metrics(shown, judges, has_mean=has_mean)
+
+    @property
+    def compared_heads(self) -> tuple[str, ...]:
+        """The heads that all trials predict."""
+        shared = (head for head in self.heads if all(head in some for some in self.predicted))
+        return tuple(head.name for head in shared)
 
     def trial_directory(self, number: int) -> Path:
         """Where a trial keeps its checkpoints and its result."""
@@ -207,7 +214,7 @@ def _close(mlflow: MlflowObserver, console: Console) -> None:
 
 
 def _open_journal(checked: CheckedStudy) -> Journal:
-    """The study's journal, with its baselines waiting in it if no trial has been started."""
+    """The study's journal; if no trial has been started, baselines and given trials wait in it."""
     study, base = checked.study, checked.base
     journal = Journal.open(study, checked.directory)
     data = {
@@ -218,7 +225,8 @@ def _open_journal(checked: CheckedStudy) -> Journal:
     journal.begin(dump_study(study), data, origin())
     refuse_another_grid(study, journal.trials())
     if not journal.trials() and study.grid is None:
-        for parameters in baselines_of(study, partial(compose_run, config_dir=checked.config_dir)):
+        compose = partial(compose_run, config_dir=checked.config_dir)
+        for parameters in first_trials(study, checked.heads, compose):
             journal.enqueue(parameters)
     return journal
 
@@ -250,6 +258,7 @@ def _run(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
             seed=checked.base.seed,
             trial_directory=checked.trial_directory,
             run_id_of=mlflow.run_id_of,
+            heads=checked.compared_heads,
         ),
     )
     with connected(needs_dashboard=study.resources.workers_per_trial > 1):

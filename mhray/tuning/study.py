@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Stri
 
 from mhray.errors import did_you_mean
 from mhray.training.epochs import Selection
+from mhray.tuning.enqueue_kinds import Enqueue
+from mhray.tuning.sampler_kinds import Grid, GridSampler, Nsga2Sampler, Sampler, Tpe, TpeSampler
 from mhray.tuning.scheduler_kinds import AshaScheduler, Scheduler
 from mhray.tuning.schema import MARK, Scalar, Section, has_one_kind, kind_of, written
 from mhray.tuning.space import OverridePath, Space
@@ -46,53 +48,6 @@ class Minimize(Section):
     def mode(self) -> Literal["min"]:
         """The direction in the words of Ray Tune."""
         return "min"
-
-
-class Tpe(Section):
-    """The tree-structured Parzen estimator, Watanabe 2023 (arXiv 2304.11127).
-
-    Attributes:
-        startup_trials: random trials before the first that is estimated.
-    """
-
-    startup_trials: Annotated[int, Field(ge=0)] = 10
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
-class Random(Section):
-    """Independent random draws."""
-
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
-class Grid(Section):
-    """Every combination of what is searched, once with each seed.
-
-    Attributes:
-        seeds: of the runs; empty: all have the run's own.
-        tune: the searched paths of which each row gets its best; all others make up the rows.
-    """
-
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Strict(False)] = ()
-    tune: Annotated[tuple[OverridePath, ...], Strict(False)] = ()
-
-
-class TpeSampler(Section):
-    """The next trial is estimated from the finished ones."""
-
-    tpe: Tpe
-
-
-class RandomSampler(Section):
-    """The next trial depends on no other."""
-
-    random: Random
-
-
-class GridSampler(Section):
-    """The next trial has what no trial before it had."""
-
-    grid: Grid
 
 
 class Budget(Section):
@@ -208,13 +163,6 @@ Goal: TypeAlias = Annotated[
     Discriminator(kind_of("maximize", "minimize")),
     has_one_kind("maximize", "minimize"),
 ]
-Sampler: TypeAlias = Annotated[
-    Annotated[TpeSampler, Tag(f"{MARK}tpe")]
-    | Annotated[RandomSampler, Tag(f"{MARK}random")]
-    | Annotated[GridSampler, Tag(f"{MARK}grid")],
-    Discriminator(kind_of("tpe", "random", "grid")),
-    has_one_kind("tpe", "random", "grid"),
-]
 
 
 def _are_goals(raw: Any) -> Any:
@@ -233,6 +181,7 @@ class Study(Section):
         search: what trials draw: distributions by override path.
         objectives: one ranks trials; several have a Pareto front.
         select: which trial is the best model, and what the scheduler compares.
+        enqueue: trials that are given, which come after the baselines and before what is drawn.
         scheduler: what happens to trials that fall behind; null: nothing.
         storage: the directory in which the study gets one of its own.
         journal: auto, an Optuna URL, or journal-file:<path>.
@@ -247,6 +196,7 @@ class Study(Section):
     )
     select: Goal = Maximize(maximize="val/acc_mean")
     sampler: Sampler = TpeSampler(tpe=Tpe())
+    enqueue: Enqueue = None
     scheduler: Scheduler | None = None
     budget: Budget = Budget()
     resources: Resources = Resources()
@@ -267,6 +217,11 @@ class Study(Section):
     def selection(self) -> Selection:
         """What ranks epochs and trials."""
         return Selection(self.select.metric, self.select.mode)
+
+    @property
+    def told(self) -> tuple[Goal, ...]:
+        """What a complete trial is worth to the sampler."""
+        return self.objectives if isinstance(self.sampler, Nsga2Sampler) else (self.select,)
 
     @property
     def grid(self) -> Grid | None:

@@ -33,6 +33,7 @@ search: {%s}
 objectives: [{%s: %s}]
 resources: {%s}
 scheduler: {asha: {grace_epochs: %s}}
+enqueue: %s
 """
 SEARCH = "model.loss_weights: {simplex: heads}, model.optimizer.lr: {log_uniform: [1e-4, 1e-2]}"
 
@@ -83,10 +84,12 @@ def check(configs, composed, tmp_path, monkeypatch):
         resources="",
         grace=1,
         way="maximize",
+        enqueue="null",
         **others,
     ):
         path = Path("study.yaml")
-        path.write_text(STUDY % (base, search, way, metric, resources, grace), encoding="utf-8")
+        written = STUDY % (base, search, way, metric, resources, grace, enqueue)
+        path.write_text(written, encoding="utf-8")
         world = {
             "available_cpus": 2,
             "available_gpus": 1,
@@ -130,6 +133,7 @@ def test_what_the_run_the_data_and_the_machine_refuse_is_named(check, mistake):
         {"metric": "val/right_acc", "search": "model.net.depth: {integer: [1, 2]}"},
         {"base": "experiment: deep", "search": "model: {choice: [cnn, vit]}"},
         {"search": "model.net.depth: {integer: [1, 4]}, trainer.repeats: {choice: [1, 2]}"},
+        {"enqueue": "[class_count, {model.loss_weights.left: 0.8, model.loss_weights.right: 1.2}]"},
         {"resources": "parallel_trials: 4, per_worker: {cpus: 0.5, gpus: 0.25}"},
     ],
 )
@@ -153,6 +157,16 @@ def test_examples_are_tried_together_and_none_is_composed_twice(check, composed)
 def test_what_ordinal_and_skewed_heads_log_may_be_an_objective(check, way, metric):
     study = check(read_heads=lambda _: (*HEADS, VELOCITY), way=way, metric=metric)
     assert study.search["model.loss_weights"].simplex == ("left", "right", "velocity")
+
+
+def test_a_head_of_one_class_has_no_weight_by_its_logarithm(check):
+    [problem] = problems(
+        check, read_heads=lambda _: (*HEADS, Head("lone", 1)), enqueue="[inverse_log_classes]"
+    )
+    assert problem == (
+        "study.yaml:7: enqueue[0]: inverse_log_classes divides by ln C, which is 0 for lone, a "
+        "head of one class; write class_count"
+    )
 
 
 def test_what_only_other_kinds_of_heads_log_is_no_objective(check):

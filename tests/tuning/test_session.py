@@ -3,7 +3,8 @@
 import pytest
 
 from mhray.errors import ConfigError
-from mhray.tuning.search import overrides_of, sampler_of
+from mhray.tuning.samplers import sampler_of
+from mhray.tuning.search import overrides_of
 from mhray.tuning.session import _open_journal, check
 from mhray.tuning.study_file import read_study
 

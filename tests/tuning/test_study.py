@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from mhray.tuning.study import Study, TpeSampler, dump_study
+from mhray.tuning.sampler_kinds import TpeSampler
+from mhray.tuning.study import Study, dump_study
 
 SMALLEST = {"name": "smallest", "search": {"model.optimizer.lr": {"log_uniform": [1e-4, 1e-2]}}}
 
