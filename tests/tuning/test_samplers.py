@@ -1,10 +1,13 @@
 """Every sampler, at the searcher: what it draws, and what it is told."""
 
+from itertools import count
 from logging import INFO
 from math import log10
 
 import optuna
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
@@ -26,6 +29,8 @@ SEARCH = {
 }
 FRONT = [{"maximize": "val/left_acc"}, {"minimize": "val/right_loss"}]
 SEEDS = [("a", 3), ("b", 4)]
+LIGHT = [kind for kind in SAMPLERS if kind != "gp"]
+NUMBERS = count()
 EVERY_SAMPLER = pytest.mark.parametrize("kind", SAMPLERS)
 
 
@@ -81,7 +86,7 @@ def test_a_resumed_study_repeats_no_draw(opened, kind):
     assert [overrides for overrides in after if overrides in before] == []
 
 
-@pytest.mark.parametrize("kind", [kind for kind in SAMPLERS if kind != "gp"])
+@pytest.mark.parametrize("kind", LIGHT)
 def test_another_seed_gives_other_trials(opened, kind):
     first, other = (draws(opened(name, kind, seed)[0], range(2)) for name, seed in SEEDS)
     assert first != other
@@ -117,6 +122,9 @@ def end(search, trial_id, outcome, value):
             search.on_trial_complete(trial_id, None, error=True)
 
 
+STATES = {"complete": "COMPLETE", "stopped": "PRUNED", "failed": "FAIL"}
+
+
 @EVERY_SAMPLER
 def test_only_full_length_trials_are_told_as_complete(opened, kind):
     search, journal, guard = opened("a", kind)
@@ -125,12 +133,27 @@ def test_only_full_length_trials_are_told_as_complete(opened, kind):
         end(search, outcome, outcome, (index + 1) / 10)
     guard.reraise()
     told = journal._study.get_trials(deepcopy=False)
-    states = {"complete": "COMPLETE", "stopped": "PRUNED", "failed": "FAIL"}
-    assert [trial.state.name for trial in told] == [states[outcome] for outcome in OUTCOMES]
+    assert [trial.state.name for trial in told] == [STATES[outcome] for outcome in OUTCOMES]
     assert told[1].intermediate_values == {1: 0.2, 3: 0.2}
     values = [trial.values for trial in told if trial.state.name == "COMPLETE"]
     both = [[0.05, 0.9], [0.2, 0.6], [0.3, 0.4]]
     assert values == (both if kind == "nsga2" else [[0.1], [0.4], [0.6]])
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), kind=st.sampled_from(LIGHT), outcomes=st.lists(st.sampled_from(OUTCOMES)))
+def test_however_trials_overlap_each_is_told_once_how_it_ended(opened, data, kind, outcomes):
+    name = f"{kind}-{next(NUMBERS)}"
+    search, journal, guard = opened(name, kind)
+    running = [(str(i), outcome) for i, outcome in enumerate(outcomes)]
+    for trial_id, _ in running:
+        search.suggest(trial_id)
+    for trial_id, outcome in data.draw(st.permutations(running)):
+        end(search, trial_id, outcome, 0.5)
+        assert [r.number for r in journal.ended()].count(int(trial_id)) == 1
+    guard.reraise()
+    again = opened(name, kind)[1]
+    assert [record.state for record in again.trials()] == [STATES[one] for one in outcomes]
 
 
 @EVERY_SAMPLER

@@ -76,6 +76,14 @@ def test_the_population_of_the_documentation_has_no_problems():
     assert load_study(write(example)).study.scheduler.pbt.every_epochs == 2
 
 
+@pytest.mark.usefixtures("in_tmp")
+def test_the_given_trials_of_the_documentation_have_no_problems():
+    page = (STUDIES.parents[1] / "docs" / "study.md").read_text(encoding="utf-8")
+    _, _, rest = page.partition("## Given trials")
+    example = rest.split("```yaml\n")[1].split("```")[0]
+    assert len(load_study(write(f"name: given\n{example}")).study.enqueue) == 4
+
+
 def test_the_shipped_study_has_no_problems():
     study = load_study(STUDIES.parents[1] / "configs/sweep_weights.yaml").study
     assert list(study.search) == ["model.loss_weights", "model.optimizer.lr"]
