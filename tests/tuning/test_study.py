@@ -13,6 +13,7 @@ def test_every_key_but_name_and_search_has_a_default():
         "objectives": [{"maximize": "val/acc_mean"}],
         "select": {"maximize": "val/acc_mean"},
         "sampler": {"tpe": {"startup_trials": 10, "seed": 0}},
+        "enqueue": None,
         "scheduler": None,
         "budget": {"trials": 24, "hours": None},
         "resources": {
@@ -32,7 +33,8 @@ def test_a_dumped_study_is_the_same_study_when_read_again():
     one_of = {"one_of": {"cnn": {"model.net.depth": {"integer": [1, 3]}}, "vit": {}}}
     search = {"model": one_of, "model.loss_weights": {"simplex": "heads", "floor": 0.1}}
     raw = SMALLEST | {"base": {"a.b": None, "c": 1, "d": "x"}, "search": search}
-    study = Study.model_validate(raw | {"scheduler": {"asha": {}}, "sampler": {"random": {}}})
+    raw |= {"enqueue": ["class_count", {"model": "vit"}], "scheduler": {"asha": {"by": "heads"}}}
+    study = Study.model_validate(raw | {"sampler": {"nsga2": {}}})
     assert Study.model_validate(dump_study(study)) == study
 
 
