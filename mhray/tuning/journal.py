@@ -25,6 +25,7 @@ from mhray.errors import StorageError, StudyConflictError, without_password
 from mhray.training.epochs import EpochRow
 from mhray.tuning.lineage import as_run
 from mhray.tuning.record import State, Takeover, TrialRecord
+from mhray.tuning.spent import Spent
 from mhray.tuning.study import Study
 
 STUDY_FILE = "study"
@@ -32,6 +33,7 @@ DATA = "data"
 ORIGIN = "origin"
 KEY = "key"
 SECONDS = "seconds"
+GPU_SECONDS = "gpu_seconds"
 CHANGES = "changes"
 PUBLISHED = "published"
 
@@ -60,8 +62,8 @@ class Journal:
         self._study = study
         self._storage = storage
         self._study_id = storage.get_study_id_from_name(study.study_name)
-        self._opened = time.monotonic()
-        self._seconds_before = float(study.user_attrs.get(SECONDS, 0.0))
+        spent = [float(study.user_attrs.get(name, 0)) for name in (SECONDS, GPU_SECONDS)]
+        self.spent = Spent(*spent)
 
     @classmethod
     def open(cls, study: Study, directory: Path) -> "Journal":
@@ -183,6 +185,7 @@ class Journal:
             return False
         self._set(number, EPOCHS, [*rows, asdict(row)])
         self._storage.set_trial_intermediate_value(self._id(number), row.epoch, row.best)
+        self.save_spent()
         return True
 
     def take_over(self, takeovers: Sequence[Takeover]) -> None:
@@ -203,7 +206,7 @@ class Journal:
         self._set(number, CHECKPOINT, checkpoint)
         self._set(number, MLFLOW_RUN_ID, mlflow_run_id)
         self._set(number, FAILURE, failure)
-        self.save_seconds()
+        self.save_spent()
         with _written():
             self._study.tell(number, value, state=TrialState[state])
 
@@ -223,13 +226,10 @@ class Journal:
         """Record what of this study is in MLflow, and where."""
         self._note(PUBLISHED, list(what))
 
-    def seconds(self) -> float:
-        """Wall-clock seconds that sweeps of this study have run, this one included."""
-        return self._seconds_before + time.monotonic() - self._opened
-
-    def save_seconds(self) -> None:
-        """Record how long sweeps of this study have run."""
-        self._note(SECONDS, self.seconds())
+    def save_spent(self) -> None:
+        """Record what sweeps of this study have spent, so that a kill forgets an epoch at most."""
+        self._note(SECONDS, self.spent.seconds)
+        self._note(GPU_SECONDS, self.spent.gpu_seconds)
 
     def trials(self, *states: State) -> list[TrialRecord]:
         """The trials in these states (all if none is named), by number."""

@@ -39,6 +39,7 @@ from mhray.tuning.cluster import Capacity, capacity, parallel_trials
 from mhray.tuning.grid import refuse_another_grid
 from mhray.tuning.journal import Journal
 from mhray.tuning.left_out import variants
+from mhray.tuning.limits import Limits
 from mhray.tuning.outcome import Outcome
 from mhray.tuning.progress import Progress
 from mhray.tuning.recording import MlflowObserver, open_recorder
@@ -179,7 +180,7 @@ def _start(checked: CheckedStudy, console: Console, command: str) -> int:
             return _end(checked, journal, mlflow, console)
         mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.study.selection))
     finally:
-        journal.save_seconds()
+        journal.save_spent()
         _close(mlflow, console)
     console.print(f"stopped; resume with: {command}", markup=False)
     return STOPPED
@@ -230,13 +231,11 @@ def _run(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
     if len(ended) >= study.budget.trials:
         console.print(f"all {len(ended)} trials have ended; this is their result", markup=False)
         return True
-    if study.budget.hours is not None and journal.seconds() >= study.budget.hours * 3600:
-        console.print(
-            f"budget.hours is used up after {len(ended)} trials; this is their result",
-            markup=False,
-        )
-        return True
     max_epochs = checked.base.trainer.max_epochs
+    limits = Limits(study, max_epochs, journal.spent, journal.trials, {})
+    if limits.leaves_nothing(journal.orphans()):
+        console.print(_spent_line(limits, journal), markup=False)
+        return True
     progress = Progress(
         console, study.selection, checked.shown_metrics, study.budget.trials, max_epochs, ended
     )
@@ -250,10 +249,23 @@ def _run(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
             seed=checked.base.seed,
             trial_directory=checked.trial_directory,
             run_id_of=mlflow.run_id_of,
+            has_room=limits.has_room,
         ),
+        limits=limits,
     )
     with connected(needs_dashboard=study.resources.workers_per_trial > 1):
-        return run_trials(study, journal, plan, [mlflow], progress)
+        is_at_its_end = run_trials(study, journal, plan, [mlflow], progress)
+    if is_at_its_end and limits.came_too_short():
+        console.print(_spent_line(limits, journal), markup=False)
+    return is_at_its_end
+
+
+def _spent_line(limits: Limits, journal: Journal) -> str:
+    """What ended the sweep, and what becomes of the trials that it left."""
+    standing = len(journal.orphans())
+    left = f", and {standing} that stand wait for more of it" if standing else ""
+    ended = len(journal.ended())
+    return f"{limits.came_too_short()} is used up after {ended} trials{left}; this is their result"
 
 
 def _print_headline(checked: CheckedStudy, console: Console) -> None:
