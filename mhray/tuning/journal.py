@@ -62,8 +62,8 @@ class Journal:
         self._study = study
         self._storage = storage
         self._study_id = storage.get_study_id_from_name(study.study_name)
-        spent = [float(study.user_attrs.get(name, 0)) for name in (SECONDS, GPU_SECONDS)]
-        self.spent = Spent(*spent)
+        spent = study.user_attrs
+        self.spent = Spent(spent.get(SECONDS, 0.0), spent.get(GPU_SECONDS, 0.0))
 
     @classmethod
     def open(cls, study: Study, directory: Path) -> "Journal":

@@ -59,8 +59,9 @@ class Limits:
 
     def came_too_short(self) -> str:
         """The limit that is reached, or that a trial did not fit into; empty if there is none."""
-        if reached := self.used_up() or not self.turned_away:
-            return reached or ""
+        reached = self.used_up()
+        if reached or not self.turned_away:
+            return reached
         hours_are_less = self._hours_left() <= self._gpu_hours_left()
         return "budget.hours" if hours_are_less else "budget.gpu_hours"
 

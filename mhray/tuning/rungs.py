@@ -62,3 +62,17 @@ def rungs_of(scheduler: Scheduler | None, number: int, max_epochs: int) -> list[
         case None:
             return [max_epochs]
     return [min(first_decision(scheduler)[1], max_epochs), max_epochs]
+
+
+def chance_to_go_on(seen: int, keep_one_in: int) -> float:
+    """That a trial as good as any other passes a rung that ``seen`` others have come to.
+
+    Ray's ASHA lets it pass if it is no worse than a quantile of theirs, interpolated linearly; so
+    the first always passes, and of many one in ``keep_one_in``.
+
+    >>> [round(chance_to_go_on(seen, 3), 2) for seen in (0, 1, 2, 1000)]
+    [1.0, 0.5, 0.44, 0.33]
+    """
+    if not seen:
+        return 1.0
+    return 1 - (1 + (seen - 1) * (1 - 1 / keep_one_in)) / (seen + 1)

@@ -1,0 +1,74 @@
+"""Running what is missing of a study, as far as its budget goes."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from mhray.training.connection import connected
+from mhray.tuning.checked_study import CheckedStudy
+from mhray.tuning.journal import Journal
+from mhray.tuning.limits import Limits
+from mhray.tuning.progress import Progress
+from mhray.tuning.recording import MlflowObserver
+from mhray.tuning.search import SearchPlan
+from mhray.tuning.standings import Standings
+from mhray.tuning.sweep import SweepPlan, run_trials
+from mhray.tuning.time_left import TimeLeft
+
+
+def run_missing(
+    checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, console: Console
+) -> bool:
+    """Run the trials that are missing; returns whether the study is at its end, or its budget."""
+    study = checked.study
+    ended = journal.ended()
+    if len(ended) >= study.budget.trials:
+        console.print(f"all {len(ended)} trials have ended; this is their result", markup=False)
+        return True
+    limits = Limits(study, checked.max_epochs, journal.spent, journal.trials, {})
+    if limits.leaves_nothing(journal.orphans()):
+        console.print(_what_ended(limits, journal), markup=False)
+        return True
+    plan = _plan(checked, mlflow, limits)
+    progress = _progress(checked, journal, console)
+    with connected(needs_dashboard=study.resources.workers_per_trial > 1):
+        is_at_its_end = run_trials(study, journal, plan, [mlflow], progress)
+    if is_at_its_end and len(journal.ended()) < study.budget.trials:
+        console.print(_what_ended(limits, journal), markup=False)
+    return is_at_its_end
+
+
+def _plan(checked: CheckedStudy, mlflow: MlflowObserver, limits: Limits) -> SweepPlan:
+    return SweepPlan(
+        directory=checked.directory,
+        data_dir=Path(checked.base.data.data_dir),
+        config_dir=checked.config_dir,
+        parallel_trials=checked.parallel_trials,
+        search=SearchPlan(
+            max_epochs=checked.max_epochs,
+            seed=checked.base.seed,
+            trial_directory=checked.trial_directory,
+            run_id_of=mlflow.run_id_of,
+            has_room=limits.has_room,
+        ),
+        limits=limits,
+    )
+
+
+def _progress(checked: CheckedStudy, journal: Journal, console: Console) -> Progress:
+    study, max_epochs = checked.study, checked.max_epochs
+    standings = Standings(
+        study.selection, checked.shown_metrics, study.budget.trials, journal.ended()
+    )
+    past = journal.trials()
+    time_left = TimeLeft(study, max_epochs, checked.parallel_trials, past, None)
+    return Progress(console, standings, time_left, max_epochs)
+
+
+def _what_ended(limits: Limits, journal: Journal) -> str:
+    """The limit that ended the sweep, and what becomes of the trials that it left."""
+    standing = len(journal.orphans())
+    trials = f"{standing} trial{'s' * (standing > 1)}"
+    left = f"; a larger one goes on with {trials} that stand" if standing else ""
+    ended = len(journal.ended())
+    return f"{limits.came_too_short()} is used up after {ended} trials{left}; this is their result"
