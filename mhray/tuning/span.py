@@ -51,7 +51,7 @@ def duration(seconds: float) -> str:
     """Seconds in the unit a person would use.
 
     >>> duration(42), duration(150), duration(7320), duration(200000)
-    ('42 s', '2 min 30 s', '2 h 2 min', '2 d 8 h')
+    ('42 s', '2 min 30 s', '2 h 2 min', '2 d 7 h')
     """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
