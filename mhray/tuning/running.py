@@ -6,9 +6,11 @@ from rich.console import Console
 
 from mhray.training.connection import connected
 from mhray.tuning.checked_study import CheckedStudy
+from mhray.tuning.courses import Reached
 from mhray.tuning.journal import Journal
 from mhray.tuning.limits import Limits
 from mhray.tuning.progress import Progress
+from mhray.tuning.quoting import Quoting
 from mhray.tuning.recording import MlflowObserver
 from mhray.tuning.search import SearchPlan
 from mhray.tuning.standings import Standings
@@ -25,12 +27,23 @@ def run_missing(
     if len(ended) >= study.budget.trials:
         console.print(f"all {len(ended)} trials have ended; this is their result", markup=False)
         return True
-    limits = Limits(study, checked.max_epochs, journal.spent, journal.trials, {})
+    quoting = Quoting(checked)
+    stand = [Reached.of(record) for record in journal.trials()]
+    known = quoting.of(stand, journal.spent.seconds)
+    limits = Limits(
+        study,
+        checked.max_epochs,
+        journal.spent,
+        journal.trials,
+        known.by_options if known else {},
+    )
     if limits.leaves_nothing(journal.orphans()):
         console.print(_what_ended(limits, journal), markup=False)
         return True
     plan = _plan(checked, mlflow, limits)
-    progress = _progress(checked, journal, console)
+    progress = _progress(checked, journal, console, known.epoch if known else None)
+    for line in quoting.lines(stand, journal.spent.seconds):
+        console.print(line, markup=False)
     with connected(needs_dashboard=study.resources.workers_per_trial > 1):
         is_at_its_end = run_trials(study, journal, plan, [mlflow], progress)
     if is_at_its_end and len(journal.ended()) < study.budget.trials:
@@ -55,20 +68,21 @@ def _plan(checked: CheckedStudy, mlflow: MlflowObserver, limits: Limits) -> Swee
     )
 
 
-def _progress(checked: CheckedStudy, journal: Journal, console: Console) -> Progress:
+def _progress(
+    checked: CheckedStudy, journal: Journal, console: Console, epoch: float | None
+) -> Progress:
     study, max_epochs = checked.study, checked.max_epochs
     standings = Standings(
         study.selection, checked.shown_metrics, study.budget.trials, journal.ended()
     )
     past = journal.trials()
-    time_left = TimeLeft(study, max_epochs, checked.parallel_trials, past, None)
+    time_left = TimeLeft(study, max_epochs, checked.parallel_trials, past, epoch)
     return Progress(console, standings, time_left, max_epochs)
 
 
 def _what_ended(limits: Limits, journal: Journal) -> str:
     """The limit that ended the sweep, and what becomes of the trials that it left."""
     standing = len(journal.orphans())
-    trials = f"{standing} trial{'s' * (standing > 1)}"
-    left = f"; a larger one goes on with {trials} that stand" if standing else ""
+    left = f"; a larger one goes on with {standing} more that stand" if standing else ""
     ended = len(journal.ended())
     return f"{limits.came_too_short()} is used up after {ended} trials{left}; this is their result"

@@ -39,6 +39,7 @@ from mhray.tuning.journal import Journal
 from mhray.tuning.left_out import variants
 from mhray.tuning.outcome import Outcome
 from mhray.tuning.progress import console_on
+from mhray.tuning.quoting import leave_speeds, print_quote
 from mhray.tuning.recording import MlflowObserver, open_recorder
 from mhray.tuning.report import best_of, print_result
 from mhray.tuning.running import run_missing
@@ -91,9 +92,10 @@ def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
     return CheckedStudy(study, file.text, base, heads, predicted, available, directory, config_dir)
 
 
-def print_plan(checked: CheckedStudy, console: Console) -> None:
-    """What would run: how many trials, where, and three draws."""
+def print_plan(checked: CheckedStudy, console: Console, *, times_networks: bool = False) -> None:
+    """What would run: how many trials, where, how long, and three draws."""
     _print_headline(checked, console)
+    print_quote(checked, console, times_networks=times_networks)
     console.print("three trials that could be drawn:", markup=False)
     for overrides in samples_of(checked.study, 3):
         console.print(f"  {train_command(overrides, checked.config_dir)}", markup=False)
@@ -128,10 +130,14 @@ def _start(checked: CheckedStudy, console: Console, command: str) -> int:
     mlflow = open_recorder(
         study, journal.key, checked.directory, checked.text, origin(), checked.config_dir
     )
+    is_first_start = not journal.trials()
     try:
         mlflow.tell_again(journal.ended())
         if run_missing(checked, journal, mlflow, console):
-            return _end(checked, journal, mlflow, console)
+            code = _end(checked, journal, mlflow, console)
+            if is_first_start:
+                leave_speeds(checked, journal)
+            return code
         mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.study.selection))
     finally:
         journal.save_spent()
