@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from mhray.data.datamodule import CIFAR100MHDataModule
 from mhray.data.sources import source_named
 from mhray.heads import heads_config
+from mhray.models.classifiers import ImageShape
 from mhray.training.cost import count_parameters, mflop_per_image
 from mhray.training.parts import build
 from mhray.training.run import read_heads_of
@@ -47,25 +48,30 @@ class Load(BaseModel):
     gpus: float
 
     @classmethod
-    def of(cls, config: DictConfig) -> "Load":
-        """The load of a run.
-
-        Raises:
-            ConfigError: its network cannot be built for its data.
-        """
-        heads, shape = read_heads_of(config)
-        _, module = build(config)
-        module.configure(shape, heads_config(heads))
+    def of(cls, config: DictConfig, shape: ImageShape, parameters: float, mflop: float) -> "Load":
+        """The load of a run whose network was counted."""
         return cls(
             network=str(config.model.net["_target_"]).rpartition(".")[2],
-            parameters=count_parameters(module.net),
-            mflop=mflop_per_image(module.net, shape),
+            parameters=int(parameters),
+            mflop=mflop,
             image_shape=shape,
             batch_size=config.data.batch_size,
             workers=config.workers,
             cpus=config.per_worker.cpus,
             gpus=config.per_worker.gpus,
         )
+
+
+def count_load(config: DictConfig) -> Load:
+    """The load of a run; its network is built and counted.
+
+    Raises:
+        ConfigError: the network cannot be built for its data.
+    """
+    heads, shape = read_heads_of(config)
+    _, module = build(config)
+    module.configure(shape, heads_config(heads))
+    return Load.of(config, shape, count_parameters(module.net), mflop_per_image(module.net, shape))
 
 
 def images_per_epoch(config: DictConfig) -> float:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from mhray.errors import ConfigError
 from mhray.training.changes import LEARNING_RATE
-from mhray.training.load import Load, images_per_epoch
+from mhray.training.load import Load, count_load, images_per_epoch
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.limits import options_of
 from mhray.tuning.search import samples_of
@@ -78,4 +78,4 @@ def _built(
     """The load of a trial and its images; nothing if its network cannot be built."""
     with suppress(ConfigError):
         config = compose(overrides)
-        yield Load.of(config), images_per_epoch(config)
+        yield count_load(config), images_per_epoch(config)

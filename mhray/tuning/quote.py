@@ -6,7 +6,7 @@ times, each time with another luck at the rungs and another speed.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from statistics import fmean
@@ -81,9 +81,13 @@ def quote(plan: Plan, sweeps: Sequence[SweepSpeed], timed: Sequence[Measured] = 
         for drawn, pace in zip(plan.networks, known, strict=True)
     )
     ways = courses(plan.study, plan.max_epochs, plan.places, plan.trials, lead=lead / epoch)
-    played = list(zip(ways, _factors(known, len(ways)), strict=True))
-    seconds = Span.of(before + way.length * epoch * by for way, by in played)
-    busy = Span.of(way.epochs * epoch * by * _held(plan.study) for way, by in played)
+    random = Random(0)  # noqa: S311  nobody guesses these for gain
+    # A machine that is busy makes all networks of a sweep slow alike.
+    epochs = _drawn(Pace(epoch, max(pace.deviation for pace in known)), len(ways), random)
+    outside = _drawn(before, len(ways), random)
+    played = list(zip(ways, epochs, outside, strict=True))
+    seconds = Span.of(way.length * each + around for way, each, around in played)
+    busy = Span.of(way.epochs * each * _held(plan.study) for way, each, _ in played)
     budget = plan.study.budget
     return Quote(
         seconds=_within(budget.hours, plan.spent, seconds),
@@ -107,11 +111,9 @@ def checkpoint_bytes(plan: Plan) -> float:
     return BYTES_PER_PARAMETER * mean * plan.study.budget.trials
 
 
-def _factors(paces: Iterable[Pace], count: int) -> list[float]:
-    """By how much the machine may be slower than usual; for all networks of a sweep alike."""
-    random = Random(0)  # noqa: S311  nobody guesses these for gain
-    deviation = max(pace.deviation for pace in paces)
-    return [random.lognormvariate(0, deviation) for _ in range(count)]
+def _drawn(pace: Pace, count: int, random: Random) -> list[float]:
+    """What something may take, so many times."""
+    return [pace.seconds * random.lognormvariate(0, pace.deviation) for _ in range(count)]
 
 
 def _held(study: Study) -> float:

@@ -4,22 +4,21 @@ And what a sweep that has ended leaves for later quotes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import TypeAlias
 
 from omegaconf import DictConfig
 from rich.console import Console
 
-from mhray.training.load import Load, images_per_epoch
-from mhray.training.run import compose_run
+from mhray.training.run import compose_run, read_heads_of
 from mhray.training.timing import seconds_per_image
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.courses import Reached
-from mhray.tuning.draws import load_overrides, networks_of
+from mhray.tuning.draws import networks_of
 from mhray.tuning.journal import Journal
 from mhray.tuning.quote import Plan, Quote, checkpoint_bytes, quote, unknown_networks
 from mhray.tuning.speeds import Measured, machine, record, recorded
-from mhray.tuning.sweep_speed import speed_of
+from mhray.tuning.sweep_speed import load_of, speed_of
 
 TIMED_SECONDS = 1.5  # for each network
 
@@ -88,19 +87,13 @@ def print_quote(checked: CheckedStudy, console: Console, *, times_networks: bool
 
 def leave_speeds(checked: CheckedStudy, journal: Journal) -> None:
     """Leave the speeds of a sweep that has ended, for the quotes of later ones."""
-    on = machine(checked.available.place)
-
-    @cache
-    def load_of(overrides: tuple[str, ...]) -> tuple[Load, float]:
-        config = compose_run(overrides, checked.config_dir)
-        return Load.of(config), images_per_epoch(config)
-
+    _, shape = read_heads_of(checked.base)
     speed = speed_of(
         journal.ended(),
-        lambda overrides: load_of(load_overrides(overrides)),
+        partial(load_of, partial(compose_run, config_dir=checked.config_dir), shape),
         checked.parallel_trials,
         journal.spent.seconds,
-        on,
+        machine(checked.available.place),
     )
     if speed is not None:
         record(speed)

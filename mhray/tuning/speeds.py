@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import exp, log, log2, sqrt
 from pathlib import Path
-from statistics import fmean, median, stdev
+from statistics import median, stdev
 
 import joblib
 from platformdirs import user_cache_path
@@ -23,6 +23,7 @@ FEW = 5
 # Deviations of log-speeds below which none is believed, of few sweeps and of more.
 FLOOR_OF_FEW, FLOOR = 0.3, 0.12
 OTHER_BATCH = 0.3  # is added for each doubling of the batch size
+USUAL_SECONDS_BEFORE, USUAL_LEAD = 25.0, 1.0
 
 
 class Measured(BaseModel):
@@ -61,10 +62,10 @@ class SweepSpeed(BaseModel):
 
 @dataclass(frozen=True)
 class Pace:
-    """What an image will take: a log-normal forecast.
+    """What something will take: a log-normal forecast.
 
     Attributes:
-        seconds: per image, the median.
+        seconds: the median.
         deviation: of the logarithm.
     """
 
@@ -87,20 +88,18 @@ def pace_of(load: Load, measured: Sequence[Measured]) -> Pace | None:
         for each in known
         if _distance(each.load, load) <= nearest + 1 / 2
     ]
-    floor = FLOOR_OF_FEW if len(logs) < FEW else FLOOR
-    spread = max(stdev(logs) if len(logs) > 1 else floor, floor)
-    deviation = spread * sqrt(1 + 1 / len(logs)) + OTHER_BATCH * nearest
-    return Pace(exp(median(logs)), deviation)
+    pace = _pace(logs)
+    return Pace(pace.seconds, pace.deviation + OTHER_BATCH * nearest)
 
 
-def overheads(sweeps: Sequence[SweepSpeed]) -> tuple[float, float]:
-    """Seconds of a sweep outside its epochs, and of a trial before its first: usual values."""
-    if not sweeps:
-        return 25.0, 1.0  # of two cores, so that a first quote is not blind to them
-    return (
-        median(sweep.seconds_before for sweep in sweeps),
-        fmean(sorted(sweep.lead for sweep in sweeps)[: max(1, len(sweeps) * 9 // 10)]),
-    )
+def overheads(sweeps: Sequence[SweepSpeed]) -> tuple[Pace, float]:
+    """Seconds of a sweep outside its epochs, and of a trial before its first; as they usually are.
+
+    Without sweeps, those of a machine of two cores: a first quote is not blind to them.
+    """
+    before = [log(sweep.seconds_before) for sweep in sweeps if sweep.seconds_before > 0]
+    lead = median(sweep.lead for sweep in sweeps) if sweeps else USUAL_LEAD
+    return _pace(before or [log(USUAL_SECONDS_BEFORE)]), lead
 
 
 def machine(place: str) -> str:
@@ -131,6 +130,13 @@ def record(sweep: SweepSpeed) -> None:
         kept = [*lines[1 - KEPT :], sweep.model_dump_json()]
         draft.write_text("\n".join(kept) + "\n", encoding="utf-8")
         draft.replace(path)
+
+
+def _pace(logs: Sequence[float]) -> Pace:
+    """The forecast of one more value from the logarithms of others."""
+    floor = FLOOR_OF_FEW if len(logs) < FEW else FLOOR
+    spread = max(stdev(logs) if len(logs) > 1 else floor, floor)
+    return Pace(exp(median(logs)), spread * sqrt(1 + 1 / len(logs)))
 
 
 def _file() -> Path:

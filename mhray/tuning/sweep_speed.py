@@ -9,7 +9,10 @@ from heapq import heappop, heappush
 from itertools import pairwise
 from statistics import fmean, median
 
-from mhray.training.load import Load
+from omegaconf import DictConfig
+
+from mhray.models.classifiers import ImageShape
+from mhray.training.load import Load, images_per_epoch
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.speeds import Measured, SweepSpeed
 
@@ -18,7 +21,7 @@ STALL = 3.0  # times the median: an epoch in which the machine did something els
 
 def speed_of(
     records: Sequence[TrialRecord],
-    load_of: Callable[[Sequence[str]], tuple[Load, float]],
+    load_of: Callable[[TrialRecord], tuple[Load, float]],
     places: int,
     seconds: float,
     on: str,
@@ -27,7 +30,7 @@ def speed_of(
 
     Args:
         records: its trials.
-        load_of: the load of a trial's overrides, and the images that an epoch is worth.
+        load_of: a trial's load, and the images that its epoch is worth.
         places: how many trials trained at a time.
         seconds: of the whole sweep.
         on: what speeds are comparable on.
@@ -37,7 +40,7 @@ def speed_of(
         return None
     per_image: dict[Load, list[float]] = defaultdict(list)
     for record in trained:
-        load, images = load_of(record.overrides)
+        load, images = load_of(record)
         per_image[load] += [each / images for each in epoch_seconds(record)]
     measured = [
         Measured(load=load, seconds_per_image=_without_stalls(found), epochs=len(found))
@@ -50,6 +53,16 @@ def speed_of(
         seconds_before=max(0.0, seconds - (end - begin)),
         lead=lead_of(trained, places),
     )
+
+
+def load_of(
+    compose: Callable[[Sequence[str]], DictConfig], shape: ImageShape, record: TrialRecord
+) -> tuple[Load, float]:
+    """The load of a trial, as its run has counted it, and the images that its epoch is worth."""
+    config = compose(record.overrides)
+    metrics = record.epochs[-1].metrics
+    cost = metrics["model/parameters"], metrics["model/mflop_per_image"]
+    return Load.of(config, shape, *cost), images_per_epoch(config)
 
 
 def epoch_seconds(record: TrialRecord) -> Iterator[float]:

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from mhray.training.epochs import EpochRow
@@ -32,7 +30,7 @@ def a_trial(number, begin, *epochs, gap=0.0, starts=1, takeovers=()):
 
 
 def left_by(*trials, seconds=100.0):
-    return speed_of(trials, lambda overrides: (CNN, 100.0), 2, seconds, "here")
+    return speed_of(trials, lambda record: (CNN, 100.0), 2, seconds, "here")
 
 
 def test_a_sweep_leaves_what_an_image_took_and_what_lay_around_its_epochs():
@@ -66,9 +64,9 @@ def test_a_sweep_of_several_starts_or_without_epochs_leaves_nothing(trials):
 
 def test_each_load_of_a_sweep_is_measured_for_itself():
     other = CNN.model_copy(update={"network": "VisionTransformer"})
-    loads = {(): (CNN, 100.0), ("model=vit",): (other, 100.0)}
-    vit = replace(a_trial(1, 0, 30), overrides=("model=vit",))
-    speed = speed_of([a_trial(0, 0, 10), vit], loads.__getitem__, 2, 60.0, "here")
+    loads = {0: (CNN, 100.0), 1: (other, 100.0)}
+    trials = [a_trial(0, 0, 10), a_trial(1, 0, 30)]
+    speed = speed_of(trials, lambda record: loads[record.number], 2, 60.0, "here")
     seconds = {each.load.network: each.seconds_per_image for each in speed.measured}
     assert seconds == {"SimpleCNN": 0.1, "VisionTransformer": 0.3}
 
