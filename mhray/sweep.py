@@ -6,11 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 import mhray
 from mhray.errors import ConfigError, MhrayError
 from mhray.training.project import shipped_directory
+from mhray.tuning.progress import console_on
 from mhray.tuning.session import check, print_plan, start
 from mhray.tuning.study_file import read_study
 
@@ -73,8 +72,7 @@ def _run(options: argparse.Namespace) -> int:
     file = read_study(_find(options.file), options.overrides, shipped_directory())
     checked = check(file, options.config_dir)
     if options.check or options.quote:
-        console = Console(highlight=False, soft_wrap=True)
-        print_plan(checked, console, times_networks=options.quote)
+        print_plan(checked, console_on(sys.stdout), times_networks=options.quote)
         return 0
     return start(checked, _command(options))
 

@@ -124,15 +124,16 @@ class Progress(Observer):
 
 
 def console_on(out: TextIO) -> Console:
-    """A console whose lines are as long as they are, with a live table in a terminal only.
+    """A console that wraps between words and has a live table in a terminal, and only there.
 
+    In a log a line is as long as it is, and so is a command anywhere, which is to be copied.
     What Rich reads from the environment (``FORCE_COLOR``) would draw into a log file, too.
     """
     as_found = None if out.isatty() else False
     return Console(
         file=out,
         highlight=False,
-        soft_wrap=True,
+        soft_wrap=not out.isatty(),
         force_terminal=as_found,
         force_interactive=as_found,
     )

@@ -41,7 +41,7 @@ def running_table(standings: Standings, max_epochs: int, size: ConsoleDimensions
     for column in ("trial", "epoch", *(shown.values() if fits else EXTREMES)):
         table.add_column(column, justify="right", overflow="fold")
     running = sorted(standings.running.items())
-    room = max(1, size.height - LINES_AROUND - len(shown) // 3)
+    room = max(1, size.height - LINES_AROUND - len(shown) // 2)
     for number, row in running[:room]:
         epoch = f"{row.epoch if row else 0}/{max_epochs}"
         table.add_row(str(number), epoch, *(_all if fits else _extremes)(row, shown))

@@ -85,7 +85,8 @@ def print_result(
         numbers = ", ".join(str(record.number) for record in front_of(records, study))
         console.print(f"Pareto front: trials {numbers}", markup=False)
     console.print("Reproduce the best trial:", markup=False)
-    console.print(reproduce_line(best.overrides, best.seed, config_dir), markup=False)
+    line = reproduce_line(best.overrides, best.seed, config_dir)
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def result_table(

@@ -98,7 +98,8 @@ def print_plan(checked: CheckedStudy, console: Console, *, times_networks: bool 
     print_quote(checked, console, times_networks=times_networks)
     console.print("three trials that could be drawn:", markup=False)
     for overrides in samples_of(checked.study, 3):
-        console.print(f"  {train_command(overrides, checked.config_dir)}", markup=False)
+        line = train_command(overrides, checked.config_dir)
+        console.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def start(checked: CheckedStudy, command: str) -> int:
@@ -142,7 +143,7 @@ def _start(checked: CheckedStudy, console: Console, command: str) -> int:
     finally:
         journal.save_spent()
         _close(mlflow, console)
-    console.print(f"stopped; resume with: {command}", markup=False)
+    console.print(f"stopped; resume with: {command}", markup=False, soft_wrap=True)
     return STOPPED
 
 
