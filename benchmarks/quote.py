@@ -6,7 +6,7 @@
 Leave-one-out: each recorded sweep is quoted by what all others have left, as a user's next sweep
 would be. At half-way of its epochs its rows have been told to the live display up to then, on a
 clock of their own, and what it says is compared with what was left. A factor is forecast by truth.
-There is no mark to pass: the machine is shared. A sweep recorded here was run in one start.
+There is no mark to pass: the machine is shared.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def extract(directory):
         "max_epochs": compose_run(fixed_overrides(study)).trainer.max_epochs,
         "places": places,
         "seconds": round(attributes["seconds"], 2),
-        "speed": speed.model_dump(),
+        "speed": speed and speed.model_dump(),
         "networks": [
             {
                 "options": sorted(drawn.options),
@@ -95,7 +95,8 @@ def quoted(line, others):
     ]
     study = Study.model_validate(line["study"])
     plan = Plan(study, line["max_epochs"], line["places"], networks)
-    found = quote(plan, [SweepSpeed.model_validate(other["speed"]) for other in others])
+    known = [SweepSpeed.model_validate(o["speed"]) for o in others if o["speed"]]
+    found = quote(plan, known)
     return found and found.seconds
 
 
@@ -122,17 +123,23 @@ def events_of(line):
                 row.time,
                 record.number,
                 row.epoch,
-                lambda left, n=record.number, e=row.epoch: left.finished_epoch(n, e),
+                lambda left, n=record.number, row=row: left.finished_epoch(
+                    n, row.epoch, row.seconds
+                ),
             )
         end = record.epochs[-1].time
         yield end, record.number, 10**6, lambda left, record=record: left.ended(record)
 
 
-def half_way(line):
-    """The time left as shown in the middle of a sweep's epochs, and what was left."""
+def half_way(line, others):
+    """The time left as shown in the middle of a sweep's epochs, and what was left.
+
+    Trials of a population take over each other's rows, so that none can be told when it trained.
+    """
     now = [0.0]
+    usual = statistics.median(other["speed"]["lead"] for other in others if other["speed"])
     study = Study.model_validate(line["study"])
-    left = TimeLeft(study, line["max_epochs"], line["places"], [], None, lambda: now[0])
+    left = TimeLeft(study, line["max_epochs"], line["places"], [], None, usual, lambda: now[0])
     end = max(time for trial in line["trials"] for time, _ in trial["rows"])
     for time, _, _, tell in sorted(events_of(line), key=lambda event: event[:3]):
         if time > end / 2:
@@ -179,11 +186,13 @@ def main():
     lines = read(options.sweeps)
     before, middle = [], []
     for index, line in enumerate(lines):
-        span = quoted(line, lines[:index] + lines[index + 1 :])
-        left, truth = half_way(line)
+        others = lines[:index] + lines[index + 1 :]
+        span = quoted(line, others)
+        left, truth = half_way(line, others) if line["speed"] else (None, 0.0)
         shown = "not known" if span is None else str(span)
         print(f"{line['seconds']:6.0f} s  quoted {shown}  [{kind_of(line)}]")
-        print(f"{truth:6.0f} s left at half-way, said {left}")
+        if left is not None:
+            print(f"{truth:6.0f} s left at half-way, said {left}")
         before += [] if span is None else [(span, line["seconds"])]
         middle += [] if left is None else [(left, truth)]
     print(json.dumps({"quote": judged(before), "half_way": judged(middle)}))

@@ -98,18 +98,19 @@ class _Play:
     def course(self, places: int, lead: float) -> Course:
         now = epochs = 0.0
         for _ in range(places):
-            self._begin(lead)
+            self._begin(0.0, lead)
         while self._running:
             now, number, stages = heappop(self._running)
             if stage := next(stages, 0):
                 epochs += stage
                 heappush(self._running, (now + stage, number, stages))
             else:
-                self._begin(now + lead)
+                self._begin(now, lead)
         return Course(epochs, now)
 
-    def _begin(self, at: float) -> None:
+    def _begin(self, now: float, lead: float) -> None:
         if (trial := next(self._waiting, None)) is not None:
+            at = now if trial.epoch else now + lead
             heappush(self._running, (at, trial.number, self._stages(trial)))
 
     def _unfinished(self, trials: Sequence[Reached]) -> Iterator[Reached]:

@@ -70,7 +70,7 @@ class Progress(Observer):
     @override
     def epoch_ended(self, number: int, row: EpochRow) -> None:
         self.standings.finished_epoch(number, row)
-        self.time_left.finished_epoch(number, row.epoch)
+        self.time_left.finished_epoch(number, row.epoch, row.seconds)
         values = values_of(row, self.standings.shown)
         shown = "  ".join(f"{word} {value:.3f}" for word, value in values.items())
         self._line(f"trial {number} epoch {row.epoch}: {shown}")

@@ -8,6 +8,7 @@ times, each time with another luck at the rungs and another speed.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import exp
 from random import Random
 from statistics import fmean
 
@@ -51,6 +52,7 @@ class Quote:
         busy: core-seconds, or GPU-seconds where trials have GPUs.
         epochs: that its trials will train, in the middle of all ways for it to go.
         epoch: seconds of an epoch, the mean over the networks.
+        lead: seconds of a trial before its first epoch.
         by_options: the same of those that have these options.
     """
 
@@ -58,6 +60,7 @@ class Quote:
     busy: Span
     epochs: float
     epoch: float
+    lead: float
     by_options: Mapping[frozenset[str], float]
 
 
@@ -82,9 +85,11 @@ def quote(plan: Plan, sweeps: Sequence[SweepSpeed], timed: Sequence[Measured] = 
     )
     ways = courses(plan.study, plan.max_epochs, plan.places, plan.trials, lead=lead / epoch)
     random = Random(0)  # noqa: S311  nobody guesses these for gain
-    # A machine that is busy makes all networks of a sweep slow alike.
-    epochs = _drawn(Pace(epoch, max(pace.deviation for pace in known)), len(ways), random)
-    outside = _drawn(before, len(ways), random)
+    # A machine that is busy makes all of a sweep slow alike.
+    busyness = [random.gauss() for _ in ways]
+    deviation = max(pace.deviation for pace in known)
+    epochs = [epoch * exp(deviation * by) for by in busyness]
+    outside = [before.seconds * exp(before.deviation * by) for by in busyness]
     played = list(zip(ways, epochs, outside, strict=True))
     seconds = Span.of(way.length * each + around for way, each, around in played)
     busy = Span.of(way.epochs * each * _held(plan.study) for way, each, _ in played)
@@ -94,6 +99,7 @@ def quote(plan: Plan, sweeps: Sequence[SweepSpeed], timed: Sequence[Measured] = 
         busy=_within(budget.gpu_hours, 0.0, busy),
         epochs=Span.of(way.epochs for way in ways).middle,
         epoch=epoch,
+        lead=lead,
         by_options=by_options,
     )
 
@@ -109,11 +115,6 @@ def checkpoint_bytes(plan: Plan) -> float:
     """What all trials' checkpoints take, at most and to a few kilobytes each."""
     mean = sum(drawn.share * drawn.load.parameters for drawn in plan.networks)
     return BYTES_PER_PARAMETER * mean * plan.study.budget.trials
-
-
-def _drawn(pace: Pace, count: int, random: Random) -> list[float]:
-    """What something may take, so many times."""
-    return [pace.seconds * random.lognormvariate(0, pace.deviation) for _ in range(count)]
 
 
 def _held(study: Study) -> float:

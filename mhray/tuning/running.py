@@ -10,9 +10,11 @@ from mhray.tuning.courses import Reached
 from mhray.tuning.journal import Journal
 from mhray.tuning.limits import Limits
 from mhray.tuning.progress import Progress
+from mhray.tuning.quote import Quote
 from mhray.tuning.quoting import Quoting
 from mhray.tuning.recording import MlflowObserver
 from mhray.tuning.search import SearchPlan
+from mhray.tuning.speeds import USUAL_LEAD
 from mhray.tuning.standings import Standings
 from mhray.tuning.sweep import SweepPlan, run_trials
 from mhray.tuning.time_left import TimeLeft
@@ -41,7 +43,7 @@ def run_missing(
         console.print(_what_ended(limits, journal), markup=False)
         return True
     plan = _plan(checked, mlflow, limits)
-    progress = _progress(checked, journal, console, known.epoch if known else None)
+    progress = _progress(checked, journal, console, known)
     for line in quoting.lines(stand, journal.spent.seconds):
         console.print(line, markup=False)
     with connected(needs_dashboard=study.resources.workers_per_trial > 1):
@@ -69,14 +71,15 @@ def _plan(checked: CheckedStudy, mlflow: MlflowObserver, limits: Limits) -> Swee
 
 
 def _progress(
-    checked: CheckedStudy, journal: Journal, console: Console, epoch: float | None
+    checked: CheckedStudy, journal: Journal, console: Console, known: Quote | None
 ) -> Progress:
     study, max_epochs = checked.study, checked.max_epochs
     standings = Standings(
         study.selection, checked.shown_metrics, study.budget.trials, journal.ended()
     )
     past = journal.trials()
-    time_left = TimeLeft(study, max_epochs, checked.parallel_trials, past, epoch)
+    usual = (known.epoch, known.lead) if known else (None, USUAL_LEAD)
+    time_left = TimeLeft(study, max_epochs, checked.parallel_trials, past, *usual)
     return Progress(console, standings, time_left, max_epochs)
 
 

@@ -38,7 +38,7 @@ def progress_on(out, a_study):
         options = {"width": 200, "soft_wrap": True, "highlight": False, **options}
         study = a_study(budget={"trials": 4})
         standings = Standings(selection, shown, 4, past)
-        time_left = TimeLeft(study, 2, 2, list(past), None)
+        time_left = TimeLeft(study, 2, 2, list(past), None, 0.0)
         return Progress(Console(file=out, **options), standings, time_left, 2)
 
     return make
@@ -185,7 +185,7 @@ def test_a_log_has_no_control_characters_whatever_the_environment_says(
 ):
     monkeypatch.setenv(name, "1")
     standings = Standings(BY_MEAN, SHOWN, 4, [])
-    progress = Progress(console_on(out), standings, TimeLeft(a_study(), 2, 2, [], None), 2)
+    progress = Progress(console_on(out), standings, TimeLeft(a_study(), 2, 2, [], None, 0.0), 2)
     with progress.shown():
         progress.trial_started(a_record(0, "RUNNING"))
         progress.trial_ended(a_record(0, "PRUNED", 0.25))
