@@ -1,7 +1,5 @@
 """What the pages that are made of measurements share."""
 
-from math import isfinite
-
 from mhray.tuning.comparison import interval
 
 
@@ -14,7 +12,4 @@ def table(rows):
 
 def with_interval(values):
     """A mean over seeds and the half width of its 95 % interval; nothing for no values."""
-    if not values:
-        return ""
-    found = interval(values)
-    return f"{found.mean:.3f}" + (f" ± {found.half:.3f}" if isfinite(found.half) else "")
+    return f"{interval(values):.3f}" if values else ""

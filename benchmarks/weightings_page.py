@@ -10,7 +10,6 @@ alone, and of the names of its data's heads.
 import argparse
 import sys
 from collections import Counter
-from math import isfinite
 from pathlib import Path
 
 import optuna
@@ -19,7 +18,7 @@ from markdown_parts import table, with_interval
 from mhray.errors import MhrayError, StorageError
 from mhray.training.project import shipped_directory
 from mhray.training.run import compose_run, read_heads_of
-from mhray.tuning.comparison import difference, rows_of, setting_of
+from mhray.tuning.comparison import Interval, difference, rows_of, setting_of
 from mhray.tuning.journal import Journal
 from mhray.tuning.report import in_short
 from mhray.tuning.search import fixed_overrides, samples_of
@@ -86,8 +85,7 @@ def points(found):
     """A difference with its interval, bold if that leaves 0 out."""
     if found is None:
         return ""
-    half = f" ± {100 * found.half:.1f}" if isfinite(found.half) else ""
-    text = f"{100 * found.mean:+.1f}{half}"
+    text = f"{Interval(100 * found.mean, 100 * found.half):+.1f}"
     return f"**{text}**" if found.is_off_zero else text
 
 

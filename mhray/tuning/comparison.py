@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scipy.special import stdtrit
+from typing_extensions import override
 
 from mhray.training.epochs import Selection
 from mhray.tuning.record import TrialRecord
@@ -48,6 +49,16 @@ class Interval:
 
     mean: float
     half: float
+
+    @override
+    def __format__(self, spec: str) -> str:
+        """Both in the format of the mean; the mean alone, if that is all that is known.
+
+        >>> f"{Interval(0.25, 0.125):.2f}", f"{Interval(2.0, 0.5):+.1f}", f"{interval([1.0]):.1f}"
+        ('0.25 ± 0.12', '+2.0 ± 0.5', '1.0')
+        """
+        half = f" ± {self.half:{spec.lstrip('+')}}" if math.isfinite(self.half) else ""
+        return f"{self.mean:{spec}}{half}"
 
     @property
     def is_off_zero(self) -> bool:

@@ -1,7 +1,6 @@
 """What a study found: the best trial beside equal weights, and the line that repeats it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 
 from rich.console import Console
@@ -10,7 +9,7 @@ from rich.table import Table
 from mhray.heads import Head
 from mhray.training.epochs import Selection
 from mhray.training.origin import reproduce_line
-from mhray.tuning.comparison import Interval, Row, interval, rows_of
+from mhray.tuning.comparison import Row, interval, rows_of
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.record import BASELINE, TrialRecord
 from mhray.tuning.space import format_override
@@ -137,7 +136,7 @@ def comparison_table(rows: Sequence[Row], heads: Sequence[Head], selection: Sele
         found = [row.values(f"test/{head.name}_acc", selection) for head in heads]
         # Over fewer heads it is another mean.
         found.append(row.values("test/acc_mean", selection) if all(found) else {})
-        cells = [_with_interval(interval([*each.values()])) if each else "-" for each in found]
+        cells = [_on_two_lines(each.values()) if each else "-" for each in found]
         name = f"{in_short(row.name)}\n{in_short(row.tuned)}"
         table.add_row(name, str(len(row.trials)), *cells)
     return table
@@ -155,8 +154,8 @@ def in_short(overrides: Iterable[str]) -> str:
     )
 
 
-def _with_interval(found: Interval) -> str:
-    return f"{found.mean:.3f}" + (f"\n± {found.half:.3f}" if isfinite(found.half) else "")
+def _on_two_lines(values: Iterable[float]) -> str:
+    return f"{interval([*values]):.3f}".replace(" ", "\n", 1)
 
 
 def _complete(records: Sequence[TrialRecord]) -> list[TrialRecord]:
