@@ -91,7 +91,9 @@ class TimeLeft:
         """The seconds from now to the end; None as long as no speed is known."""
         if self._forecast is None:
             self._forecast = self._foreseen()
-        return self._forecast and self._forecast.after(self._clock() - self._last)
+        has_begun = bool(self._since)  # until then Ray starts, which is no trial's time
+        gone = self._clock() - self._last if has_begun else 0.0
+        return self._forecast and self._forecast.after(gone)
 
     def _note(self) -> None:
         """Something has happened, and what was forecast before is no longer true."""

@@ -56,9 +56,12 @@ def test_trials_that_were_stopped_first_do_not_make_it_short(time_left, clock, a
     assert left.span().low >= 0.7 * 8 * 10
 
 
-def test_it_counts_down_between_events(time_left, clock):
+def test_it_counts_down_between_events_once_a_trial_has_started(time_left, clock, a_record):
     left = time_left(seconds=10.0)
     before = left.span()
+    clock.now += 5
+    assert left.span() == before
+    left.started(a_record(0, state="RUNNING"))
     clock.now += 5
     assert left.span() == Span(before.low - 5, before.middle - 5, before.high - 5)
     clock.now += 1e6
