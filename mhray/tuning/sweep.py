@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 from ray import tune
-from ray.tune import Callback, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
+from ray.tune import Callback, CLIReporter, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
 from ray.tune.experiment import Trial
 from typing_extensions import override
 
@@ -224,6 +224,8 @@ def run_trials(
             ],
             failure_config=FailureConfig(max_failures=study.resources.retries),
             verbose=0,
+            # In a notebook Ray's usual one clears the cell, and with it what was said before.
+            progress_reporter=CLIReporter(),
         ),
     )
     shutil.rmtree(plan.directory / "ray", ignore_errors=True)
