@@ -52,6 +52,7 @@ bench: $(INSTALLED) ## measure opening, loader, step and sweep against the usual
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/weightings.py
 	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/quote.py
 
 results: $(INSTALLED) ## train every sized preset for 20 core-minutes with 3 seeds, into docs/results.md (4 h on two cores)
 	$(BIN)/python benchmarks/presets.py

@@ -21,6 +21,7 @@ from mhray.errors import StudyConflictError
 from mhray.training.epochs import EpochRow
 from mhray.tuning.lineage import as_run
 from mhray.tuning.record import State, Takeover, TrialRecord
+from mhray.tuning.spent import Spent
 from mhray.tuning.storage import directions_of, open_study, writing
 from mhray.tuning.study import Study
 
@@ -29,6 +30,7 @@ DATA = "data"
 ORIGIN = "origin"
 KEY = "key"
 SECONDS = "seconds"
+GPU_SECONDS = "gpu_seconds"
 CHANGES = "changes"
 PUBLISHED = "published"
 
@@ -56,8 +58,8 @@ class Journal:
         self._storage = storage
         self._directions = list(directions)
         self._study_id = storage.get_study_id_from_name(study.study_name)
-        self._opened = time.monotonic()
-        self._seconds_before = float(study.user_attrs.get(SECONDS, 0.0))
+        spent = study.user_attrs
+        self.spent = Spent(spent.get(SECONDS, 0.0), spent.get(GPU_SECONDS, 0.0))
 
     @classmethod
     def open(cls, study: Study, directory: Path) -> "Journal":
@@ -175,6 +177,7 @@ class Journal:
             return False
         self._set(number, EPOCHS, [*rows, asdict(row)])
         self._storage.set_trial_intermediate_value(self._id(number), row.epoch, row.best)
+        self.save_spent()
         return True
 
     def take_over(self, takeovers: Sequence[Takeover]) -> None:
@@ -198,7 +201,7 @@ class Journal:
         self._set(number, CHECKPOINT, checkpoint)
         self._set(number, MLFLOW_RUN_ID, mlflow_run_id)
         self._set(number, FAILURE, failure)
-        self.save_seconds()
+        self.save_spent()
         with writing():
             self._study.tell(number, value, state=TrialState[state])
 
@@ -218,13 +221,10 @@ class Journal:
         """Record what of this study is in MLflow, and where."""
         self._note(PUBLISHED, list(what))
 
-    def seconds(self) -> float:
-        """Wall-clock seconds that sweeps of this study have run, this one included."""
-        return self._seconds_before + time.monotonic() - self._opened
-
-    def save_seconds(self) -> None:
-        """Record how long sweeps of this study have run."""
-        self._note(SECONDS, self.seconds())
+    def save_spent(self) -> None:
+        """Record what sweeps of this study have spent, so that a kill forgets an epoch at most."""
+        self._note(SECONDS, self.spent.seconds)
+        self._note(GPU_SECONDS, self.spent.gpu_seconds)
 
     def trials(self, *states: State) -> list[TrialRecord]:
         """The trials in these states (all if none is named), by number."""

@@ -92,7 +92,8 @@ def print_result(
     if len(study.objectives) > 1:
         console.print(front_line(records, study), markup=False)
     console.print("Reproduce the best trial:", markup=False)
-    console.print(reproduce_line(best.overrides, best.seed, config_dir), markup=False)
+    line = reproduce_line(best.overrides, best.seed, config_dir)
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def result_table(

@@ -65,6 +65,7 @@ def broken_rules(study: Study) -> Iterator[Finding]:
     yield from unfit_enqueued(study)
     yield from _untried_options(study)
     yield from _shared_gpus(study)
+    yield from _hours_of_no_gpu(study)
 
 
 def metrics_of(study: Study) -> Iterator[tuple[Location, str]]:
@@ -227,3 +228,9 @@ def _shared_gpus(study: Study) -> Iterator[Finding]:
         reason = f"{resources.workers_per_trial} workers of a trial cannot share a GPU"
         message = f"should be whole, not {gpus}: {reason}; write 1, or workers_per_trial: 1"
         yield ("resources", "per_worker", "gpus"), message
+
+
+def _hours_of_no_gpu(study: Study) -> Iterator[Finding]:
+    if study.budget.gpu_hours is not None and not study.resources.gpus_per_trial:
+        message = "limits nothing, since trials have no GPU; write resources.per_worker.gpus"
+        yield ("budget", "gpu_hours"), f"{message}, or hours in its place"

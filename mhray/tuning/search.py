@@ -63,6 +63,7 @@ class SearchPlan:
         trial_directory: where a trial keeps its checkpoints.
         run_id_of: the MLflow run of a trial, or empty as long as it has none.
         heads: what all trials predict, for a scheduler that compares heads.
+        has_room: whether there is time for a trial beside so many others.
     """
 
     max_epochs: int
@@ -70,6 +71,7 @@ class SearchPlan:
     trial_directory: Callable[[int], Path]
     run_id_of: Callable[[int], str]
     heads: Sequence[str] = ()
+    has_room: Callable[[TrialRecord, int], bool] = lambda _record, _beside: True
 
 
 class StudySearch(Searcher):
@@ -131,12 +133,18 @@ class StudySearch(Searcher):
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
-    def _next(self, trial_id: str) -> dict[str, Any]:
-        record = self._orphans.pop(0) if self._orphans else None
-        if record is None or not record.overrides:
-            record = self._draw(record)
+    def _next(self, trial_id: str) -> Any:
+        record = self._first()
+        while not self._plan.has_room(record, len(self._numbers)):
+            if not self._orphans:
+                return Searcher.FINISHED
+            record = self._first()
         self._numbers[trial_id] = record.number
         return {"number": record.number, "overrides": list(record.overrides)}
+
+    def _first(self) -> TrialRecord:
+        record = self._orphans.pop(0) if self._orphans else None
+        return record if record and record.overrides else self._draw(record)
 
     def _draw(self, orphan: TrialRecord | None) -> TrialRecord:
         trial = (

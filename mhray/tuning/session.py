@@ -9,7 +9,6 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,7 @@ from mhray.errors import ConfigError, StudyConflictError
 from mhray.heads import Head
 from mhray.models.trained_heads import predicted_heads
 from mhray.training.chatter import chatter_to
-from mhray.training.connection import connected
 from mhray.training.directory import make_directory
-from mhray.training.epochs import shown_metrics
 from mhray.training.origin import origin, train_command
 from mhray.training.parts import build
 from mhray.training.run import (
@@ -35,70 +32,23 @@ from mhray.training.run import (
     weighting_of,
 )
 from mhray.tuning.check import check_study
-from mhray.tuning.cluster import Capacity, capacity, parallel_trials
+from mhray.tuning.checked_study import CheckedStudy
+from mhray.tuning.cluster import capacity
 from mhray.tuning.enqueued import first_trials
 from mhray.tuning.grid import refuse_another_grid
 from mhray.tuning.journal import Journal
 from mhray.tuning.left_out import variants
 from mhray.tuning.outcome import Outcome
-from mhray.tuning.progress import Progress
+from mhray.tuning.progress import console_on
+from mhray.tuning.quoting import leave_speeds, print_quote
 from mhray.tuning.recording import MlflowObserver, open_recorder
 from mhray.tuning.report import best_of, print_result
-from mhray.tuning.rules import metrics_of
-from mhray.tuning.search import SearchPlan, fixed_overrides, samples_of
-from mhray.tuning.study import Study, dump_study
+from mhray.tuning.running import run_missing
+from mhray.tuning.search import fixed_overrides, samples_of
+from mhray.tuning.study import dump_study
 from mhray.tuning.study_file import StudyFile
-from mhray.tuning.sweep import SweepPlan, run_trials
 
 DONE, STOPPED, NOTHING_COMPLETE = 0, 3, 4
-
-
-@dataclass(frozen=True)
-class CheckedStudy:
-    """A study that nothing is wrong with, and what was found out on the way.
-
-    Attributes:
-        study: with its heads filled in.
-        text: the study file, as written.
-        base: the config of a trial that varies nothing.
-        heads: of the data.
-        predicted: those of them that each kind of trial predicts.
-        available: what can be shared out.
-        directory: where everything of this study lies.
-        config_dir: the user's own Hydra groups, if any.
-    """
-
-    study: Study
-    text: str
-    base: DictConfig
-    heads: tuple[Head, ...]
-    predicted: tuple[tuple[Head, ...], ...]
-    available: Capacity
-    directory: Path
-    config_dir: Path | None
-
-    @property
-    def shown_metrics(self) -> dict[str, str]:
-        """What is shown of a trial, and the word for each."""
-        shown = [head for head in self.heads if any(head in some for some in self.predicted)]
-        judges = [metric for _, metric in metrics_of(self.study)]
-        has_mean = all(some == self.heads for some in self.predicted)
-        return shown_metrics(shown, judges, has_mean=has_mean)
-
-    @property
-    def compared_heads(self) -> tuple[str, ...]:
-        """The heads that all trials predict."""
-        shared = (head for head in self.heads if all(head in some for some in self.predicted))
-        return tuple(head.name for head in shared)
-
-    def trial_directory(self, number: int) -> Path:
-        """Where a trial keeps its checkpoints and its result."""
-        return self.directory / "checkpoints" / str(number)
-
-    @property
-    def parallel_trials(self) -> int:
-        """How many trials run at a time."""
-        return parallel_trials(self.study.resources, self.available)
 
 
 def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
@@ -143,12 +93,14 @@ def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
     return CheckedStudy(study, file.text, base, heads, predicted, available, directory, config_dir)
 
 
-def print_plan(checked: CheckedStudy, console: Console) -> None:
-    """What would run: how many trials, where, and three draws."""
+def print_plan(checked: CheckedStudy, console: Console, *, times_networks: bool = False) -> None:
+    """What would run: how many trials, where, how long, and three draws."""
     _print_headline(checked, console)
+    print_quote(checked, console, times_networks=times_networks)
     console.print("three trials that could be drawn:", markup=False)
     for overrides in samples_of(checked.study, 3):
-        console.print(f"  {train_command(overrides, checked.config_dir)}", markup=False)
+        line = train_command(overrides, checked.config_dir)
+        console.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def start(checked: CheckedStudy, command: str) -> int:
@@ -167,7 +119,7 @@ def start(checked: CheckedStudy, command: str) -> int:
     """
     make_directory(checked.directory)
     with _lock(checked.directory), chatter_to(checked.directory / "log.txt") as out:
-        console = Console(file=out, highlight=False, soft_wrap=True)
+        console = console_on(out)
         _print_headline(checked, console)
         return _start(checked, console, command)
 
@@ -180,15 +132,19 @@ def _start(checked: CheckedStudy, console: Console, command: str) -> int:
     mlflow = open_recorder(
         study, journal.key, checked.directory, checked.text, origin(), checked.config_dir
     )
+    is_first_start = not journal.trials()
     try:
         mlflow.tell_again(journal.ended())
-        if _run(checked, journal, mlflow, console):
-            return _end(checked, journal, mlflow, console)
+        if run_missing(checked, journal, mlflow, console):
+            code = _end(checked, journal, mlflow, console)
+            if is_first_start:
+                leave_speeds(checked, journal)
+            return code
         mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.study.selection))
     finally:
-        journal.save_seconds()
+        journal.save_spent()
         _close(mlflow, console)
-    console.print(f"stopped; resume with: {command}", markup=False)
+    console.print(f"stopped; resume with: {command}", markup=False, soft_wrap=True)
     return STOPPED
 
 
@@ -229,40 +185,6 @@ def _open_journal(checked: CheckedStudy) -> Journal:
         for parameters in first_trials(study, checked.heads, compose):
             journal.enqueue(parameters)
     return journal
-
-
-def _run(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, console: Console) -> bool:
-    """Run the trials that are missing; returns whether all have ended."""
-    study = checked.study
-    ended = journal.ended()
-    if len(ended) >= study.budget.trials:
-        console.print(f"all {len(ended)} trials have ended; this is their result", markup=False)
-        return True
-    if study.budget.hours is not None and journal.seconds() >= study.budget.hours * 3600:
-        console.print(
-            f"budget.hours is used up after {len(ended)} trials; this is their result",
-            markup=False,
-        )
-        return True
-    max_epochs = checked.base.trainer.max_epochs
-    progress = Progress(
-        console, study.selection, checked.shown_metrics, study.budget.trials, max_epochs, ended
-    )
-    plan = SweepPlan(
-        directory=checked.directory,
-        data_dir=Path(checked.base.data.data_dir),
-        config_dir=checked.config_dir,
-        parallel_trials=checked.parallel_trials,
-        search=SearchPlan(
-            max_epochs=max_epochs,
-            seed=checked.base.seed,
-            trial_directory=checked.trial_directory,
-            run_id_of=mlflow.run_id_of,
-            heads=checked.compared_heads,
-        ),
-    )
-    with connected(needs_dashboard=study.resources.workers_per_trial > 1):
-        return run_trials(study, journal, plan, [mlflow], progress)
 
 
 def _print_headline(checked: CheckedStudy, console: Console) -> None:

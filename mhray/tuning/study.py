@@ -56,10 +56,12 @@ class Budget(Section):
     Attributes:
         trials: complete, stopped early, or failed after all retries.
         hours: wall-clock time over all starts of the study; null is no limit.
+        gpu_hours: those of all trials together, over all starts; null is no limit.
     """
 
     trials: Annotated[int, Field(ge=1)] = 24
     hours: Annotated[float, Field(gt=0)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
 
 
 def _is_whole_above_one(gpus: float) -> float:
@@ -112,6 +114,11 @@ class Resources(Section):
     workers_per_trial: Annotated[int, Field(ge=1)] = 1
     per_worker: PerWorker = PerWorker()
     retries: Annotated[int, Field(ge=0)] = 2
+
+    @property
+    def gpus_per_trial(self) -> float:
+        """The GPUs that a trial holds while it runs."""
+        return self.per_worker.gpus * self.workers_per_trial
 
 
 def _is_no_folder(uri: str) -> str:

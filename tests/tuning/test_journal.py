@@ -73,12 +73,12 @@ def test_the_best_epoch_is_the_earliest_of_equals(journal, study):
 
 
 def test_seconds_add_up_over_starts(journal, study, tmp_path):
-    spent = journal.seconds()
+    spent = journal.spent.seconds
     journal.end(start_trial(journal, study), "FAIL", failure="why")
     resumed = Journal.open(study, tmp_path)
-    assert resumed.seconds() > spent > 0
-    resumed.save_seconds()
-    assert Journal.open(study, tmp_path).seconds() > resumed.seconds() - 1
+    assert resumed.spent.seconds > spent > 0
+    resumed.save_spent()
+    assert Journal.open(study, tmp_path).spent.seconds > resumed.spent.seconds - 1
     assert journal.trial(0).failure == "why"
 
 

@@ -15,7 +15,7 @@ def test_every_key_but_name_and_search_has_a_default():
         "sampler": {"tpe": {"startup_trials": 10, "seed": 0}},
         "enqueue": None,
         "scheduler": None,
-        "budget": {"trials": 24, "hours": None},
+        "budget": {"trials": 24, "hours": None, "gpu_hours": None},
         "resources": {
             "parallel_trials": "auto",
             "workers_per_trial": 1,

@@ -278,7 +278,7 @@ def test_the_command_line_overrides_the_file():
     [
         (
             "budget.trails=3",
-            "budget.trails=3: unknown key; did you mean trials? (one of: trials, hours)",
+            "budget.trails=3: unknown key; did you mean trials? (one of: trials, hours, gpu_hours)",
         ),
         ("budget.trials", "budget.trials: sets nothing; write budget.trials=VALUE"),
         (
