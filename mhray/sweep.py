@@ -11,7 +11,7 @@ from rich.console import Console
 import mhray
 from mhray.errors import ConfigError, MhrayError
 from mhray.training.project import shipped_directory
-from mhray.tuning.session import check, print_plan, start
+from mhray.tuning.plan import check, print_plan
 from mhray.tuning.study_file import read_study
 
 EXAMPLES = """\
@@ -70,6 +70,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.check:
         print_plan(checked, Console(highlight=False, soft_wrap=True))
         return 0
+    from mhray.tuning.session import start  # noqa: PLC0415  Ray and MLflow take seconds to import
+
     return start(checked, _command(options))
 
 

@@ -61,6 +61,22 @@ def broken_rules(study: Study) -> Iterator[Finding]:
     yield from unfit_grid(study)
     yield from _untried_options(study)
     yield from _shared_gpus(study)
+    yield from _shared_database(study)
+
+
+def by_path(study: Study, problems: str) -> Iterator[Finding]:
+    """Problems of a run, one on each line, at the entries of ``base`` whose paths they begin with.
+
+    A problem with a section is at what is set in it, if that is one entry.
+    """
+    keys = {key.lstrip("+"): key for key in study.base}
+    for problem in problems.splitlines():
+        path, _, rest = problem.partition(": ")
+        within = [key for plain, key in keys.items() if _is_within(plain, path)]
+        if path in keys:
+            yield ("base", keys[path]), rest
+        else:
+            yield ("base", *(within if len(within) == 1 else ())), problem
 
 
 def metrics_of(study: Study) -> Iterator[tuple[Location, str]]:
@@ -223,3 +239,9 @@ def _shared_gpus(study: Study) -> Iterator[Finding]:
         reason = f"{resources.workers_per_trial} workers of a trial cannot share a GPU"
         message = f"should be whole, not {gpus}: {reason}; write 1, or workers_per_trial: 1"
         yield ("resources", "per_worker", "gpus"), message
+
+
+def _shared_database(study: Study) -> Iterator[Finding]:
+    if study.journal == study.mlflow.tracking_uri:
+        reason = f"{study.journal} is MLflow's database too, and the two have tables of one name"
+        yield ("journal",), f"{reason}; write another one"

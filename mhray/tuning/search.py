@@ -28,16 +28,9 @@ from mhray.tuning.grid import parameters_of, seed_of
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.record import State, TrialRecord
-from mhray.tuning.space import baseline, draw, format_override, value_at, with_option
+from mhray.tuning.space import baseline, format_override, value_at, with_option
 from mhray.tuning.study import GridSampler, RandomSampler, Study, TpeSampler
-
-DEFAULTS = {
-    "select.metric": "val/acc_mean",
-    "select.mode": "max",
-    "workers": 1,
-    "per_worker.cpus": 1,
-    "per_worker.gpus": 0,
-}
+from mhray.tuning.trial_overrides import fixed_overrides, overrides_of
 
 
 class Observer(Protocol):
@@ -173,31 +166,6 @@ class StudySearch(Searcher):
             observer.trial_ended(self._journal.trial(number))
 
 
-def fixed_overrides(study: Study) -> list[str]:
-    """What all trials of a study have in common, as overrides of one run."""
-    select = {"select.metric": study.select.metric, "select.mode": study.select.mode}
-    worker = study.resources.per_worker
-    workers = {
-        "workers": study.resources.workers_per_trial,
-        "per_worker.cpus": worker.cpus,
-        "per_worker.gpus": worker.gpus,
-    }
-    common = {**study.base, **select, **workers}
-    return [
-        format_override(path, value)
-        for path, value in common.items()
-        if path in study.base or value != DEFAULTS[path]
-    ]
-
-
-def overrides_of(study: Study, trial: optuna.Trial) -> list[str]:
-    """Everything that is typed after ``python -m mhray.train`` for this trial."""
-    drawn = draw(study.search, trial)
-    seed = seed_of(study, trial.number)
-    own = drawn if seed is None else {**drawn, "seed": seed}
-    return [*fixed_overrides(study), *(format_override(*item) for item in own.items())]
-
-
 def baselines_of(study: Study, compose: Callable[[Sequence[str]], Mapping[str, Any]]) -> list[Draw]:
     """The parameters of the trials that a study starts with, trial 0 first.
 
@@ -214,14 +182,6 @@ def baselines_of(study: Study, compose: Callable[[Sequence[str]], Mapping[str, A
         )
         for option in study.search[path].options()
     ]
-
-
-def samples_of(study: Study, count: int) -> list[list[str]]:
-    """What ``count`` trials could be: the first of a grid, or random draws that never change."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = samplers.RandomSampler(seed=0) if study.grid is None else InTurn(study)
-    scratch = optuna.create_study(sampler=sampler)
-    return [overrides_of(study, scratch.ask()) for _ in range(count)]
 
 
 def row_of(result: Mapping[str, Any]) -> EpochRow:

@@ -11,7 +11,8 @@ from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.pbt import PopulationBasedTraining
 from mhray.tuning.scheduler_kinds import Pbt
-from mhray.tuning.search import SearchPlan, overrides_of, sampler_of
+from mhray.tuning.search import SearchPlan, sampler_of
+from mhray.tuning.trial_overrides import overrides_of
 
 CONTINUE, NOOP = TrialScheduler.CONTINUE, TrialScheduler.NOOP
 
