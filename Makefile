@@ -9,7 +9,7 @@ SECONDS ?= 60
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep ui test lint format bench results weightings oracle fuzz wheel clean
+.PHONY: help install sweep ui test lint format bench docs results weightings oracle fuzz wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ format: $(INSTALLED) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(INSTALLED) ## write the schema of study files, and the table of their keys in docs/study.md
+	$(BIN)/python docs/study_reference.py
+
 bench: $(INSTALLED) ## measure opening, loader, step and sweep against the usual way, and what weightings cost (half an hour)
 	$(BIN)/python benchmarks/open.py
 	$(BIN)/python benchmarks/loader.py
@@ -53,6 +56,7 @@ bench: $(INSTALLED) ## measure opening, loader, step and sweep against the usual
 	$(BIN)/python benchmarks/weightings.py
 	$(BIN)/python benchmarks/sweep.py
 	$(BIN)/python benchmarks/quote.py
+	$(BIN)/python benchmarks/check.py
 
 results: $(INSTALLED) ## train every sized preset for 20 core-minutes with 3 seeds, into docs/results.md (4 h on two cores)
 	$(BIN)/python benchmarks/presets.py

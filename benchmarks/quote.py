@@ -20,17 +20,18 @@ from pathlib import Path
 from mhray.training.epochs import EpochRow
 from mhray.training.load import Load
 from mhray.training.run import compose_run, read_heads_of
-from mhray.tuning.cluster import capacity, parallel_trials
+from mhray.tuning.capacity import parallel_trials
+from mhray.tuning.cluster import capacity
 from mhray.tuning.draws import Drawn, networks_of
 from mhray.tuning.journal import Journal
 from mhray.tuning.limits import options_of
 from mhray.tuning.quote import Plan, quote
 from mhray.tuning.record import TrialRecord
-from mhray.tuning.search import fixed_overrides
 from mhray.tuning.speeds import SweepSpeed
 from mhray.tuning.study import Study, dump_study
 from mhray.tuning.sweep_speed import load_of, speed_of
 from mhray.tuning.time_left import TimeLeft
+from mhray.tuning.trial_overrides import fixed_overrides
 
 SWEEPS = Path(__file__).with_name("quote_sweeps.jsonl")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import mhray
 from mhray.errors import ConfigError, MhrayError
 from mhray.training.project import shipped_directory
-from mhray.tuning.progress import console_on
-from mhray.tuning.session import check, print_plan, start
+from mhray.tuning.console import console_on
+from mhray.tuning.plan import check, print_plan
 from mhray.tuning.study_file import read_study
 
 EXAMPLES = """\
@@ -74,6 +74,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.check or options.quote:
         print_plan(checked, console_on(sys.stdout), times_networks=options.quote)
         return 0
+    from mhray.tuning.session import start  # noqa: PLC0415  Ray and MLflow take seconds to import
+
     return start(checked, _command(options))
 
 

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from mhray.heads import Head
 from mhray.training.epochs import shown_metrics
-from mhray.tuning.cluster import Capacity, parallel_trials
+from mhray.tuning.capacity import Capacity, parallel_trials
 from mhray.tuning.rules import metrics_of
 from mhray.tuning.study import Study
 

@@ -12,8 +12,8 @@ from mhray.training.changes import LEARNING_RATE
 from mhray.training.load import Load, count_load, images_per_epoch
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.limits import options_of
-from mhray.tuning.search import samples_of
 from mhray.tuning.study import Study
+from mhray.tuning.trial_overrides import samples_of
 
 DRAWN = 64  # trials, which take a few milliseconds each
 PER_OPTION = 2  # of them are composed and counted, which takes some tenths of a second each

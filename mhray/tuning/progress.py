@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -121,19 +120,3 @@ class Progress(Observer):
     def _line(self, text: str) -> None:
         if self.live is None:
             self.console.print(text, markup=False)
-
-
-def console_on(out: TextIO) -> Console:
-    """A console that wraps between words and has a live table in a terminal, and only there.
-
-    In a log a line is as long as it is, and so is a command anywhere, which is to be copied.
-    What Rich reads from the environment (``FORCE_COLOR``) would draw into a log file, too.
-    """
-    as_found = None if out.isatty() else False
-    return Console(
-        file=out,
-        highlight=False,
-        soft_wrap=not out.isatty(),
-        force_terminal=as_found,
-        force_interactive=as_found,
-    )

@@ -14,12 +14,10 @@ from statistics import fmean
 
 from mhray.tuning.courses import Reached, courses
 from mhray.tuning.draws import Drawn
+from mhray.tuning.shortage import checkpoint_bytes
 from mhray.tuning.span import Span
 from mhray.tuning.speeds import Measured, Pace, SweepSpeed, overheads, pace_of
 from mhray.tuning.study import Study
-
-# Weights and AdamW's two moments, four bytes each, in last.ckpt and in best.ckpt.
-BYTES_PER_PARAMETER = 4 * 3 * 2
 
 
 @dataclass(frozen=True)
@@ -111,10 +109,10 @@ def unknown_networks(plan: Plan, sweeps: Sequence[SweepSpeed]) -> list[str]:
     return sorted(set(unknown))
 
 
-def checkpoint_bytes(plan: Plan) -> float:
+def disk_bytes(plan: Plan) -> float:
     """What all trials' checkpoints take, at most and to a few kilobytes each."""
     mean = sum(drawn.share * drawn.load.parameters for drawn in plan.networks)
-    return BYTES_PER_PARAMETER * mean * plan.study.budget.trials
+    return checkpoint_bytes(mean) * plan.study.budget.trials
 
 
 def _held(study: Study) -> float:

@@ -15,8 +15,8 @@ from mhray.training.timing import seconds_per_image
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.courses import Reached
 from mhray.tuning.draws import networks_of
-from mhray.tuning.journal import Journal
-from mhray.tuning.quote import Plan, Quote, checkpoint_bytes, quote, unknown_networks
+from mhray.tuning.quote import Plan, Quote, disk_bytes, quote, unknown_networks
+from mhray.tuning.record import TrialRecord
 from mhray.tuning.speeds import Measured, machine, record, recorded
 from mhray.tuning.sweep_speed import load_of, speed_of
 
@@ -55,7 +55,7 @@ class Quoting:
             yield f"quote: not known yet, since {reason}; --quote times a few steps"
         else:
             yield f"quote: {_in_words(found, plan)}; {self._source()}"
-        yield f"disk: up to {_size(checkpoint_bytes(plan))} of checkpoints"
+        yield f"disk: up to {_size(disk_bytes(plan))} of checkpoints"
 
     def _plan(self, trials: Sequence[Reached], spent: float) -> Plan:
         checked = self._checked
@@ -85,14 +85,14 @@ def print_quote(checked: CheckedStudy, console: Console, *, times_networks: bool
         console.print(line, markup=False)
 
 
-def leave_speeds(checked: CheckedStudy, journal: Journal) -> None:
+def leave_speeds(checked: CheckedStudy, ended: Sequence[TrialRecord], seconds: float) -> None:
     """Leave the speeds of a sweep that has ended, for the quotes of later ones."""
     _, shape = read_heads_of(checked.base)
     speed = speed_of(
-        journal.ended(),
+        ended,
         partial(load_of, partial(compose_run, config_dir=checked.config_dir), shape),
         checked.parallel_trials,
-        journal.spent.seconds,
+        seconds,
         machine(checked.available.place),
     )
     if speed is not None:

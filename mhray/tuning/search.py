@@ -11,10 +11,8 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
-import optuna
-from optuna import samplers
 from ray.tune.search import Searcher
 from typing_extensions import override
 
@@ -24,20 +22,12 @@ from mhray.tuning.grid import seed_of
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.record import State, TrialRecord
-from mhray.tuning.samplers import InTurn, sampler_of
-from mhray.tuning.space import baseline, draw, format_override, value_at, with_options
+from mhray.tuning.samplers import sampler_of
+from mhray.tuning.space import baseline, format_override, value_at, with_options
 from mhray.tuning.study import Study
+from mhray.tuning.trial_overrides import fixed_overrides, overrides_of
+from mhray.tuning.world import Compose
 from mhray.tuning.yaml_lines import Value
-
-Compose: TypeAlias = Callable[[Sequence[str]], Mapping[str, Any]]
-
-DEFAULTS = {
-    "select.metric": "val/acc_mean",
-    "select.mode": "max",
-    "workers": 1,
-    "per_worker.cpus": 1,
-    "per_worker.gpus": 0,
-}
 
 
 class Observer(Protocol):
@@ -187,31 +177,6 @@ class StudySearch(Searcher):
         return [metrics[goal.metric] for goal in self._study.told]
 
 
-def fixed_overrides(study: Study) -> list[str]:
-    """What all trials of a study have in common, as overrides of one run."""
-    select = {"select.metric": study.select.metric, "select.mode": study.select.mode}
-    worker = study.resources.per_worker
-    workers = {
-        "workers": study.resources.workers_per_trial,
-        "per_worker.cpus": worker.cpus,
-        "per_worker.gpus": worker.gpus,
-    }
-    common = {**study.base, **select, **workers}
-    return [
-        format_override(path, value)
-        for path, value in common.items()
-        if path in study.base or value != DEFAULTS[path]
-    ]
-
-
-def overrides_of(study: Study, trial: optuna.Trial) -> list[str]:
-    """Everything that is typed after ``python -m mhray.train`` for this trial."""
-    drawn = draw(study.search, trial)
-    seed = seed_of(study, trial.number)
-    own = drawn if seed is None else {**drawn, "seed": seed}
-    return [*fixed_overrides(study), *(format_override(*item) for item in own.items())]
-
-
 def baselines_of(study: Study, compose: Compose) -> list[Draw]:
     """The parameters of the trials that a study starts with, trial 0 first.
 
@@ -239,14 +204,6 @@ def baseline_of(
     options = [format_override(path, option) for path, option in chosen.items()]
     config = compose([*fixed_overrides(study), *options])
     return baseline(with_options(study.search, chosen), partial(value_at, config), given)
-
-
-def samples_of(study: Study, count: int) -> list[list[str]]:
-    """What ``count`` trials could be: the first of a grid, or random draws that never change."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = samplers.RandomSampler(seed=0) if study.grid is None else InTurn(study)
-    scratch = optuna.create_study(sampler=sampler)
-    return [overrides_of(study, scratch.ask()) for _ in range(count)]
 
 
 def row_of(result: Mapping[str, Any]) -> EpochRow:

@@ -67,7 +67,7 @@ def _are_options(raw: Any) -> Any:
 
 
 class OneOf(Distribution):
-    """One of several options, each with a space of its own."""
+    """One of several options of a group, each with a space of its own or the name of its file."""
 
     one_of: Annotated[dict[str, "Space"], BeforeValidator(_are_options)]
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Stri
 
 from mhray.errors import did_you_mean
 from mhray.training.epochs import Selection
+from mhray.training.sizes import WHAT_FITS, bytes_of
 from mhray.tuning.enqueue_kinds import Enqueue
 from mhray.tuning.sampler_kinds import Grid, GridSampler, Nsga2Sampler, Sampler, Tpe, TpeSampler
 from mhray.tuning.scheduler_kinds import AshaScheduler, Scheduler
@@ -19,7 +20,11 @@ from mhray.tuning.space import OverridePath, Space
 
 
 class Maximize(Section):
-    """A metric of which more is better."""
+    """A metric of which more is better.
+
+    Attributes:
+        maximize: its name, as it is logged on the validation split.
+    """
 
     maximize: str
 
@@ -35,7 +40,11 @@ class Maximize(Section):
 
 
 class Minimize(Section):
-    """A metric of which less is better."""
+    """A metric of which less is better.
+
+    Attributes:
+        minimize: its name, as it is logged on the validation split.
+    """
 
     minimize: str
 
@@ -54,9 +63,9 @@ class Budget(Section):
     """Where the sweep ends, at whichever limit comes first.
 
     Attributes:
-        trials: complete, stopped early, or failed after all retries.
-        hours: wall-clock time over all starts of the study; null is no limit.
-        gpu_hours: those of all trials together, over all starts; null is no limit.
+        trials (trials): complete, stopped early, or failed after all retries.
+        hours (hours): wall-clock time over all starts of the study; null is no limit.
+        gpu_hours (hours): those of all trials together, over all starts; null is no limit.
     """
 
     trials: Annotated[int, Field(ge=1)] = 24
@@ -72,16 +81,30 @@ def _is_whole_above_one(gpus: float) -> float:
     return gpus
 
 
+def _is_size(raw: Any) -> Any:
+    if raw is not None and not (isinstance(raw, str) and bytes_of(raw)):
+        raise ValueError(f"should be {WHAT_FITS}, not {written(raw)}")
+    return raw
+
+
 class PerWorker(Section):
     """What Ray sets aside for one training process.
 
     Attributes:
-        cpus: cores.
-        gpus: GPUs; a fraction shares one GPU between trials.
+        cpus (cores): for the threads of its steps.
+        gpus (GPUs): a fraction shares one GPU between trials.
+        memory (KiB, MiB or GiB): such as 2GiB, which Ray counts but does not enforce; null: none is
+            counted.
     """
 
     cpus: Annotated[float, Field(gt=0)] = 1.0
     gpus: Annotated[float, Field(ge=0), AfterValidator(_is_whole_above_one)] = 0.0
+    memory: Annotated[str | None, BeforeValidator(_is_size)] = None
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes; 0 if none are counted."""
+        return bytes_of(self.memory) or 0
 
 
 def _auto_or_count(raw: Any) -> str:
@@ -105,9 +128,9 @@ class Resources(Section):
     """What part of the machines the sweep takes.
 
     Attributes:
-        parallel_trials: trials that run at the same time; auto: as many as fit.
-        workers_per_trial: Ray Train processes that train one model.
-        retries: further starts of a trial whose process died.
+        parallel_trials (trials): those that run at the same time; auto: as many as fit.
+        workers_per_trial (workers): Ray Train processes that train one model.
+        retries (starts): further starts of a trial whose process died.
     """
 
     parallel_trials: Parallel = "auto"
@@ -186,13 +209,18 @@ class Study(Section):
         name: of the study in its journal, of its directory and of its MLflow experiment.
         base: what all trials have in common: values by override path.
         search: what trials draw: distributions by override path.
-        objectives: one ranks trials; several have a Pareto front.
+        objectives: one ranks trials; several have a Pareto front, and of heads' accuracies alone its
+            hypervolume above chance.
         select: which trial is the best model, and what the scheduler compares.
         enqueue: trials that are given, which come after the baselines and before what is drawn.
+        sampler: how the next trial is drawn.
         scheduler: what happens to trials that fall behind; null: nothing.
+        budget: where the sweep ends, at whichever limit comes first.
+        resources: what part of the machines the sweep takes.
         storage: the directory in which the study gets one of its own.
-        journal: auto, an Optuna URL, or journal-file:<path>.
-        confirm: null.
+        journal: auto: SQLite in the study's directory; or an Optuna URL; or journal-file:<path>.
+        mlflow: where the sweep is recorded.
+        confirm: null; reserved.
     """
 
     name: Annotated[str, AfterValidator(_is_plain)]

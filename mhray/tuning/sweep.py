@@ -256,7 +256,8 @@ def _resources(study: Study) -> tune.PlacementGroupFactory:
         # hundredth of a core would keep the last worker of a full machine waiting for ever.
         return tune.PlacementGroupFactory([{"memory": 1}])
     worker = study.resources.per_worker
-    return tune.PlacementGroupFactory([{"CPU": worker.cpus, "GPU": worker.gpus}])
+    memory = {"memory": worker.memory_bytes} if worker.memory else {}
+    return tune.PlacementGroupFactory([{"CPU": worker.cpus, "GPU": worker.gpus, **memory}])
 
 
 @contextmanager

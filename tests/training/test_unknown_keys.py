@@ -23,7 +23,8 @@ STRAY = {
     "nope=1": f"nope: unknown key; one of: {KEYS}",
     "sead=1": f"sead: unknown key; did you mean seed? (one of: {KEYS})",
     "select.foo=1": "select.foo: unknown key; one of: metric, mode",
-    "per_worker.gpu=1": "per_worker.gpu: unknown key; did you mean gpus? (one of: cpus, gpus)",
+    "per_worker.gpu=1": "per_worker.gpu: unknown key; did you mean gpus? "
+    "(one of: cpus, gpus, memory)",
 }
 UNREAD = {
     "model.net.nope=1": f"model.net.nope: unknown key; one of: {NETWORK}",

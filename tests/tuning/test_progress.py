@@ -5,7 +5,8 @@ import pytest
 from rich.console import Console
 
 from mhray.training.epochs import EpochRow, Selection
-from mhray.tuning.progress import Progress, console_on
+from mhray.tuning.console import console_on
+from mhray.tuning.progress import Progress
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.standings import Standings
 from mhray.tuning.time_left import TimeLeft

@@ -4,7 +4,7 @@ from mhray.training.load import Load
 from mhray.training.run import compose_run
 from mhray.tuning.courses import Reached
 from mhray.tuning.draws import Drawn, networks_of
-from mhray.tuning.quote import Plan, checkpoint_bytes, quote, unknown_networks
+from mhray.tuning.quote import Plan, disk_bytes, quote, unknown_networks
 from mhray.tuning.speeds import Measured, SweepSpeed
 
 HERE = {"seconds_before": 20.0, "lead": 0.0}
@@ -89,7 +89,7 @@ def test_a_resumed_sweep_is_quoted_what_it_lacks(a_study):
 
 def test_two_checkpoints_with_two_moments_are_kept_of_each_trial(a_study):
     plan = a_plan(a_study(budget={"trials": 10}), a_load())
-    assert checkpoint_bytes(plan) == 10 * 2 * 3 * 4 * 50_000
+    assert disk_bytes(plan) == 10 * 2 * 3 * 4 * 50_000
 
 
 def test_each_option_has_its_networks_and_their_shares_are_whole(a_study, small_data):
