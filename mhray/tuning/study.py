@@ -209,8 +209,8 @@ class Study(Section):
         name: of the study in its journal, of its directory and of its MLflow experiment.
         base: what all trials have in common: values by override path.
         search: what trials draw: distributions by override path.
-        objectives: one ranks trials; several have a Pareto front, and of heads' accuracies alone its
-            hypervolume above chance.
+        objectives: one ranks trials; several have a Pareto front, and of heads' accuracies alone
+            its hypervolume above chance.
         select: which trial is the best model, and what the scheduler compares.
         enqueue: trials that are given, which come after the baselines and before what is drawn.
         sampler: how the next trial is drawn.

@@ -154,7 +154,7 @@ def search_of(a_study, tmp_path):
             return record.number not in without_room
 
         study = a_study()
-        plan = SearchPlan(9, 1, lambda n: tmp_path / str(n), lambda n: "run", has_room)
+        plan = SearchPlan(9, 1, lambda n: tmp_path / str(n), lambda n: "run", has_room=has_room)
         return StudySearch(study, Journal.open(study, tmp_path), plan, [], Guard())
 
     return make

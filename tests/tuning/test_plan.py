@@ -14,6 +14,7 @@ from mhray.tuning.plan import CheckedStudy, in_full, print_plan
 from mhray.tuning.study import Study
 from mhray.tuning.study_file import load_study
 
+BASE = {"experiment": "cifar100mh_cnn"}
 GRID = {
     "sampler": {"grid": {"seeds": [7, 8]}},
     "search": {"model.optimizer.lr": {"choice": [1e-3, 1e-2]}},
@@ -22,9 +23,10 @@ GRID = {
 
 @pytest.fixture
 def printed():
-    """The lines of the plan of a study."""
+    """The lines of the plan of a study, of data that are not there yet."""
 
-    def show(study):
+    def show(make, **sections):
+        study = make(base=BASE, **sections)
         out = StringIO()
         base = compose_run(["experiment=cifar100mh_cnn"])
         here = Capacity(2, 0, "here")
@@ -48,18 +50,20 @@ def test_a_password_is_not_shown(a_study):
 
 
 def test_three_trials_are_shown_as_the_commands_that_run_them(a_study, printed):
-    *_, which, first, second, third = printed(a_study())
+    *_, which, first, second, third = printed(a_study)
     assert which == "three trials that could be drawn:"
     assert len({first, second, third}) == 3
     for line in (first, second, third):
-        assert line.startswith("  python -m mhray.train trainer.max_epochs=9 model.loss_weights.")
+        assert line.startswith(
+            "  python -m mhray.train experiment=cifar100mh_cnn model.loss_weights."
+        )
         assert line.endswith(" seed=12345")
 
 
 def test_the_first_trials_of_a_grid_are_shown_with_their_seeds(a_study, printed):
-    *_, which, first, second, third = printed(a_study(**GRID))
+    *_, which, first, second, third = printed(a_study, **GRID)
     assert which == "its first three trials:"
-    assert [line.partition("max_epochs=9")[2] for line in (first, second, third)] == [
+    assert [line.partition("cifar100mh_cnn")[2] for line in (first, second, third)] == [
         " model.optimizer.lr=0.001 seed=7",
         " model.optimizer.lr=0.01 seed=7",
         " model.optimizer.lr=0.001 seed=8",
@@ -67,4 +71,4 @@ def test_the_first_trials_of_a_grid_are_shown_with_their_seeds(a_study, printed)
 
 
 def test_no_more_trials_are_shown_than_there_are(a_study, printed):
-    assert sum("mhray.train" in line for line in printed(a_study(budget={"trials": 2}))) == 2
+    assert sum("mhray.train" in line for line in printed(a_study, budget={"trials": 2})) == 2

@@ -19,7 +19,7 @@ def test_every_key_but_name_and_search_has_a_default():
         "resources": {
             "parallel_trials": "auto",
             "workers_per_trial": 1,
-            "per_worker": {"cpus": 1.0, "gpus": 0.0},
+            "per_worker": {"cpus": 1.0, "gpus": 0.0, "memory": None},
             "retries": 2,
         },
         "storage": "studies",
