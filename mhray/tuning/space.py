@@ -74,13 +74,13 @@ class OneOf(Distribution):
     @override
     def draw(self, path: str, trial: Suggester, scope: str) -> Draw:
         option = str(trial.suggest_categorical(scope + path, tuple(self.one_of)))
-        return {path: option} | draw(self.one_of[option], trial, _inside(scope, path, option))
+        return {path: option} | draw(self.one_of[option], trial, inside(scope, path, option))
 
     @override
     def baseline(self, path: str, config_value: ConfigValue, scope: str) -> Draw:
         option, space = next(iter(self.one_of.items()))
-        inside = _inside(scope, path, option)
-        return {scope + path: option} | _baseline(space, config_value, inside)
+        below = _baseline(space, config_value, inside(scope, path, option))
+        return {scope + path: option} | below
 
     @override
     def options(self) -> Mapping[str, Mapping[str, Distribution]]:
@@ -100,9 +100,9 @@ class OneOf(Distribution):
     @override
     def every(self, path: str, scope: str) -> list[Draw]:
         return [
-            {scope + path: option, **inside}
+            {scope + path: option, **below}
             for option, space in self.one_of.items()
-            for inside in combinations(space, _inside(scope, path, option))
+            for below in combinations(space, inside(scope, path, option))
         ]
 
     @override
@@ -258,7 +258,8 @@ def format_override(path: str, value: Value) -> str:
     return f"{path}={value!r}"
 
 
-def _inside(scope: str, path: str, option: str) -> str:
+def inside(scope: str, path: str, option: str) -> str:
+    """What stands in front of the names of parameters below an option."""
     return f"{scope}{path}={option}/"
 
 

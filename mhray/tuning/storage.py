@@ -12,6 +12,7 @@ from optuna.study import StudyDirection
 from sqlalchemy.exc import SQLAlchemyError
 
 from mhray.errors import StorageError, without_password
+from mhray.tuning.copying import finish_replacing
 from mhray.tuning.study import Study
 
 DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
@@ -29,6 +30,7 @@ def open_study(study: Study, directory: Path) -> tuple[optuna.Study, BaseStorage
     where = study.journal if study.journal != "auto" else f"sqlite:///{directory}/journal.db"
     try:
         storage = _storage_at(where)
+        finish_replacing(storage, study.name)
         opened = optuna.create_study(
             storage=storage,
             study_name=study.name,
