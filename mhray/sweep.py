@@ -23,6 +23,14 @@ examples:
       the same, and time each of its networks for a few seconds to say how long it will take
   python -m mhray.sweep configs/sweep_weights.yaml budget.trials=3 base.trainer.max_epochs=2
       the same with other values
+  python -m mhray.sweep configs/sweep_weights.yaml --extend 12
+      twelve trials more than the study has now
+  python -m mhray.sweep configs/sweep_weights.yaml --accept-changes
+      go on although its search, sampler, scheduler or resources have changed, where that can be
+  python -m mhray.sweep configs/sweep_weights.yaml --fresh
+      begin anew; the old study is kept under a name with the date
+  python -m mhray.sweep configs/sweep_weights.yaml --rebuild-mlflow
+      write what the journal holds into MLflow, run nothing
 
 exit codes:
   0  the study is complete
@@ -61,6 +69,19 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--quote", action="store_true", help="the same, and time its networks for a few seconds"
     )
+    starts = result.add_mutually_exclusive_group()
+    starts.add_argument(
+        "--extend", type=_count, default=0, metavar="N", help="N trials more than it has now"
+    )
+    starts.add_argument(
+        "--fresh", action="store_true", help="begin anew, and keep the old study by another name"
+    )
+    starts.add_argument(
+        "--rebuild-mlflow", action="store_true", help="tell MLflow what the journal holds"
+    )
+    result.add_argument(
+        "--accept-changes", action="store_true", help="go on with what has changed, if it can"
+    )
     result.add_argument("--config-dir", type=Path, metavar="DIR", help="your own Hydra groups")
     result.add_argument("--version", action="version", version=f"mhray {mhray.__version__}")
     return result
@@ -74,9 +95,19 @@ def _run(options: argparse.Namespace) -> int:
     if options.check or options.quote:
         print_plan(checked, console_on(sys.stdout), times_networks=options.quote)
         return 0
-    from mhray.tuning.session import start  # noqa: PLC0415  Ray and MLflow take seconds to import
+    # Ray and MLflow take seconds to import.
+    from mhray.tuning.session import Wishes, rebuild, start  # noqa: PLC0415
 
-    return start(checked, _command(options))
+    wishes = Wishes(options.extend, options.accept_changes, options.fresh)
+    run = rebuild if options.rebuild_mlflow else start
+    return run(checked, _command(options), wishes)
+
+
+def _count(text: str) -> int:
+    """A whole number from 1; argparse makes a message of the error."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"should be a whole number from 1, not {text}")
+    return int(text)
 
 
 def _find(path: Path) -> Path:

@@ -35,7 +35,7 @@ def copy(
     """
     if is_whole(storage, target):
         return
-    _delete(storage, target)
+    delete(storage, target)
     before = optuna.load_study(storage=storage, study_name=source)
     made = optuna.create_study(storage=storage, study_name=target, directions=before.directions)
     study_id = storage.get_study_id_from_name(target)
@@ -60,15 +60,9 @@ def finish_replacing(storage: BaseStorage, name: str) -> None:
     """Finish what a killed process was doing to a study, or undo it if too little was done."""
     draft = name + DRAFT
     if is_whole(storage, draft):
-        _delete(storage, name)
+        delete(storage, name)
         copy(storage, draft, name)
-    _delete(storage, draft)
-
-
-def move(storage: BaseStorage, source: str, target: str, change: Change) -> None:
-    """Give a study another name; nothing is deleted before its copy is whole."""
-    copy(storage, source, target, change)
-    _delete(storage, source)
+    delete(storage, draft)
 
 
 def exists(storage: BaseStorage, name: str) -> bool:
@@ -78,11 +72,15 @@ def exists(storage: BaseStorage, name: str) -> bool:
 
 def is_whole(storage: BaseStorage, name: str) -> bool:
     """Whether a study is a copy that has all of its original."""
-    if not exists(storage, name):
-        return False
-    return WHOLE in storage.get_study_user_attrs(storage.get_study_id_from_name(name))
+    return exists(storage, name) and WHOLE in attributes_of(storage, name)
 
 
-def _delete(storage: BaseStorage, name: str) -> None:
+def attributes_of(storage: BaseStorage, name: str) -> dict[str, Any]:
+    """What users of Optuna have noted of a study."""
+    return storage.get_study_user_attrs(storage.get_study_id_from_name(name))
+
+
+def delete(storage: BaseStorage, name: str) -> None:
+    """Delete a study, if there is one of this name."""
     if exists(storage, name):
         storage.delete_study(storage.get_study_id_from_name(name))

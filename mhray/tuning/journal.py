@@ -153,6 +153,14 @@ class Journal(StudyJournal):
         return as_run(record, noted.get(TAKEOVERS, ()), lambda n: self._attributes(n)[EPOCHS])
 
 
+def relocated(trial: FrozenTrial, before: Path, after: Path) -> FrozenTrial:
+    """The same trial, after its study's directory has moved."""
+    checkpoint = Path(trial.user_attrs.get(CHECKPOINT, ""))
+    if checkpoint.is_relative_to(before):
+        trial.set_user_attr(CHECKPOINT, str(after / checkpoint.relative_to(before)))
+    return trial
+
+
 def _record(trial: FrozenTrial, late: Mapping[str, Any]) -> TrialRecord:
     attributes = {**trial.user_attrs, **late}
     return TrialRecord(

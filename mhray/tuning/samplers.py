@@ -114,9 +114,13 @@ class NSGA2(samplers.NSGAIISampler):
 def _are_twins(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two draws are the same but for what a crossover rounds."""
     return one.keys() == other.keys() and all(
-        isclose(value, other[name]) if isinstance(value, float) else value == other[name]
-        for name, value in one.items()
+        value == other[name] or _are_close(value, other[name]) for name, value in one.items()
     )
+
+
+def _are_close(one: Any, other: Any) -> bool:
+    """Whether two values are floats that a crossover could have rounded apart."""
+    return isinstance(one, float) and isinstance(other, float) and isclose(one, other)
 
 
 def _sampler_of(study: Study, drawn: int) -> BaseSampler:

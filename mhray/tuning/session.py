@@ -4,18 +4,16 @@ The same command starts, resumes and repeats the result of a study, because each
 the journal holds before it does anything.
 """
 
-import fcntl
-import os
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from mhray.data.batches import fingerprint
-from mhray.errors import StudyConflictError
 from mhray.training.chatter import chatter_to
 from mhray.training.directory import make_directory
 from mhray.training.origin import origin
@@ -23,48 +21,114 @@ from mhray.training.parts import build
 from mhray.training.run import compose_run
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.console import console_on
+from mhray.tuning.differences import Difference
 from mhray.tuning.enqueued import first_trials
 from mhray.tuning.grid import refuse_another_grid
 from mhray.tuning.journal import Journal
+from mhray.tuning.lock import held, locked
 from mhray.tuning.outcome import Outcome
 from mhray.tuning.plan import print_headline
 from mhray.tuning.quoting import leave_speeds
 from mhray.tuning.recording import MlflowObserver, open_recorder
 from mhray.tuning.report import best_of, print_result
 from mhray.tuning.running import run_missing
-from mhray.tuning.study import dump_study
+from mhray.tuning.set_aside import finish_setting_aside, set_aside
+from mhray.tuning.study import Study, dump_study
 
 DONE, STOPPED, NOTHING_COMPLETE = 0, 3, 4
 
 
-def start(checked: CheckedStudy, command: str) -> int:
+@dataclass(frozen=True)
+class Wishes:
+    """What the user wants of this start beyond going on.
+
+    Attributes:
+        extends_by: trials beyond those that the study has now.
+        accepts_changes: whether a changed study goes on, where it can.
+        starts_anew: whether what is there is kept under another name.
+    """
+
+    extends_by: int = 0
+    accepts_changes: bool = False
+    starts_anew: bool = False
+
+
+def start(checked: CheckedStudy, command: str, wishes: Wishes = Wishes()) -> int:
     """Run what is missing of a study and print its result.
 
     Args:
         checked: from :func:`mhray.tuning.plan.check`.
         command: what resumes the study, printed if it is stopped.
+        wishes: of the user's.
 
     Returns:
         The exit code: 0 complete, 3 stopped, 4 ended without a complete trial.
 
     Raises:
+        ConfigError: the study cannot have as many trials as are asked for.
         StorageError: the storage, the journal or MLflow's store cannot be opened.
         StudyConflictError: the journal holds another study of this name, or another sweep runs it.
     """
-    make_directory(checked.directory)
-    with _lock(checked.directory), chatter_to(checked.directory / "log.txt") as out:
-        console = console_on(out)
-        print_headline(checked, console)
-        return _start(checked, console, command)
+    with _open(checked, wishes) as opened:
+        print_headline(opened.checked, opened.console)
+        for line in opened.lines:
+            opened.console.print(line, markup=False)
+        return _start(opened, command)
 
 
-def _start(checked: CheckedStudy, console: Console, command: str) -> int:
-    study = checked.study
-    datamodule, _ = build(checked.base)
-    datamodule.prepare_data()
-    journal = _open_journal(checked)
+@dataclass(frozen=True)
+class _Opened:
+    """A study that this sweep has to itself.
+
+    Attributes:
+        checked: with the budget that counts.
+        lines: what has to be said before it goes on.
+    """
+
+    checked: CheckedStudy
+    journal: Journal
+    console: Console
+    lines: tuple[str, ...]
+
+
+@contextmanager
+def _open(checked: CheckedStudy, wishes: Wishes) -> Iterator[_Opened]:
+    """A study's directory and journal, for one sweep alone."""
+    study, directory = checked.study, checked.directory
+    make_directory(directory)
+    with locked(directory) as is_sure:
+        finish_setting_aside(study, directory)
+        kept = set_aside(study, directory, datetime.now()) if wishes.starts_anew else ""
+        with chatter_to(directory / "log.txt") as out:
+            datamodule, _ = build(checked.base)
+            datamodule.prepare_data()
+            journal, changes = _open_journal(checked, accepts_changes=wishes.accepts_changes)
+            with (
+                nullcontext() if is_sure and study.journal == "auto" else held(journal, study.name)
+            ):
+                extended = _extended(study, journal, wishes.extends_by)
+                lines = (
+                    *([f"kept: {study.name} is {kept} now"] if kept else []),
+                    *(f"changed: {change}" for change in changes),
+                    *journal.extension.lines(study.budget.trials),
+                )
+                goes_on = replace(checked, study=extended)
+                yield _Opened(goes_on, journal, console_on(out), lines)
+
+
+def _extended(study: Study, journal: Journal, by: int) -> Study:
+    """The study with the budget that counts, which its journal knows."""
+    extension = journal.extension.further(by, study.budget.trials, len(journal.ended()))
+    extended = extension.of(study)
+    if extension != journal.extension:
+        journal.extend(extension)
+    return extended
+
+
+def _start(opened: _Opened, command: str) -> int:
+    checked, journal, console = opened.checked, opened.journal, opened.console
     mlflow = open_recorder(
-        study, journal.key, checked.directory, checked.text, origin(), checked.config_dir
+        checked.study, journal.key, checked.directory, checked.text, origin(), checked.config_dir
     )
     is_first_start = not journal.trials()
     try:
@@ -103,8 +167,13 @@ def _close(mlflow: MlflowObserver, console: Console) -> None:
         )
 
 
-def _open_journal(checked: CheckedStudy) -> Journal:
-    """The study's journal; if no trial has been started, baselines and given trials wait in it."""
+def _open_journal(
+    checked: CheckedStudy, *, accepts_changes: bool = False
+) -> tuple[Journal, list[Difference]]:
+    """The study's journal, and what of the study has changed since it was opened last.
+
+    If no trial has been started, baselines and given trials wait in it.
+    """
     study, base = checked.study, checked.base
     journal = Journal.open(study, checked.directory)
     data = {
@@ -112,28 +181,10 @@ def _open_journal(checked: CheckedStudy) -> Journal:
         "seed": base.data.seed,
         "val_fraction": base.data.val_fraction,
     }
-    journal.begin(dump_study(study), data, origin())
+    changes = journal.begin(dump_study(study), data, origin(), accepts_changes=accepts_changes)
     refuse_another_grid(study, journal.trials())
     if not journal.trials() and study.grid is None:
         compose = partial(compose_run, config_dir=checked.config_dir)
         for parameters in first_trials(study, checked.heads, compose):
             journal.enqueue(parameters)
-    return journal
-
-
-@contextmanager
-def _lock(directory: Path) -> Iterator[None]:
-    """This study for one sweep alone; the lock ends with its process, however that ends."""
-    with (directory / "lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise StudyConflictError(
-                f"{directory}: another sweep runs this study ({file.read().strip()}); "
-                "wait for it, or write another name"
-            ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
-        yield
+    return journal, changes

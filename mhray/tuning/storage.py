@@ -27,8 +27,8 @@ def open_study(study: Study, directory: Path) -> tuple[optuna.Study, BaseStorage
     Raises:
         StorageError: the database cannot be opened or is not one.
     """
-    where = study.journal if study.journal != "auto" else f"sqlite:///{directory}/journal.db"
-    try:
+    where = place_of(study, directory)
+    with _opening(where):
         storage = _storage_at(where)
         finish_replacing(storage, study.name)
         opened = optuna.create_study(
@@ -37,13 +37,29 @@ def open_study(study: Study, directory: Path) -> tuple[optuna.Study, BaseStorage
             directions=directions_of(study),
             load_if_exists=True,
         )
-    except (*FAILURES, *NO_JOURNAL) as error:
-        reason = str(error).splitlines()[0]
-        raise StorageError(
-            f"journal: {without_password(where)} cannot be opened ({reason}); "
-            "write a path you may write to, or move the broken file away"
-        ) from None
     return opened, storage
+
+
+def open_storage(where: str) -> BaseStorage:
+    """A storage, whatever studies it holds.
+
+    Raises:
+        StorageError: the database cannot be opened or is not one.
+    """
+    with _opening(where):
+        return _storage_at(where)
+
+
+def place_of(study: Study, directory: Path) -> str:
+    """Where the storage of a study is."""
+    return study.journal if study.journal != "auto" else f"sqlite:///{directory}/journal.db"
+
+
+def close(storage: BaseStorage) -> None:
+    """Let go of a database's file, which may then be moved."""
+    if isinstance(storage, RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 @contextmanager
@@ -65,6 +81,18 @@ def writing() -> Iterator[None]:
 def directions_of(study: Study) -> list[StudyDirection]:
     """In which direction each number is better that a complete trial is told with."""
     return [DIRECTIONS[goal.mode] for goal in study.told]
+
+
+@contextmanager
+def _opening(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (*FAILURES, *NO_JOURNAL) as error:
+        reason = str(error).splitlines()[0]
+        raise StorageError(
+            f"journal: {without_password(where)} cannot be opened ({reason}); "
+            "write a path you may write to, or move the broken file away"
+        ) from None
 
 
 def _storage_at(where: str) -> BaseStorage:

@@ -6,6 +6,7 @@ With :mod:`mhray.tuning.journal`, which holds the trials, the only reader and wr
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import optuna
@@ -16,6 +17,7 @@ from mhray.errors import StudyConflictError
 from mhray.tuning.continuation import refuse_refused, refuse_unaccepted
 from mhray.tuning.copying import replace
 from mhray.tuning.differences import Difference, Widened, of_data, of_studies
+from mhray.tuning.extension import Extension
 from mhray.tuning.spent import Spent
 from mhray.tuning.storage import writing
 from mhray.tuning.study import Study
@@ -29,6 +31,8 @@ SECONDS = "seconds"
 GPU_SECONDS = "gpu_seconds"
 CHANGES = "changes"
 PUBLISHED = "published"
+EXTENSION = "extension"
+HOLDER = "holder"
 
 
 class StudyJournal:
@@ -103,6 +107,23 @@ class StudyJournal:
     def set_published(self, what: Sequence[Any]) -> None:
         """Record what of this study is in MLflow, and where."""
         self._note(PUBLISHED, list(what))
+
+    @property
+    def extension(self) -> Extension:
+        """How far the study was taken beyond its file's budget."""
+        return Extension(**self._study.user_attrs.get(EXTENSION, {}))
+
+    def extend(self, extension: Extension) -> None:
+        """Record how far the study is taken beyond its file's budget."""
+        self._note(EXTENSION, asdict(extension))
+
+    def holder(self) -> dict[str, Any]:
+        """Who runs the study; empty if nobody does."""
+        return dict(self._study.user_attrs.get(HOLDER, {}))
+
+    def hold(self, holder: Mapping[str, Any]) -> None:
+        """Record who runs the study."""
+        self._note(HOLDER, dict(holder))
 
     def save_spent(self) -> None:
         """Record what sweeps of this study have spent, so that a kill forgets an epoch at most."""

@@ -55,7 +55,11 @@ def test_a_change_below_an_option_has_the_option_in_its_path():
     ("sections", "kind", "lines"),
     [
         ({"budget": {"trials": 9}}, Free, ["budget.trials: 3 -> 9 (other budget)"]),
-        ({"resources": {"retries": 0}}, Acceptable, ["resources.retries: 2 -> 0 (other resources)"]),
+        (
+            {"resources": {"retries": 0}},
+            Acceptable,
+            ["resources.retries: 2 -> 0 (other resources)"],
+        ),
         (
             {"sampler": {"tpe": {"seed": 1, "startup_trials": 2}}},
             Acceptable,

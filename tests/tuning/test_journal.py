@@ -177,7 +177,9 @@ def test_a_sampler_that_is_told_the_same_may_follow(a_study, tmp_path):
 
 def test_another_data_set_is_refused(journal, study):
     journal.begin(dump_study(study), DATA, {})
-    with pytest.raises(StudyConflictError, match=r"data\.fingerprint: 'f00d' -> 'beef' \(other data\)\nwrite"):
+    with pytest.raises(
+        StudyConflictError, match=r"data\.fingerprint: 'f00d' -> 'beef' \(other data\)\nwrite"
+    ):
         journal.begin(dump_study(study), {**DATA, "fingerprint": "beef"}, {})
 
 

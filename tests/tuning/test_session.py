@@ -47,8 +47,8 @@ def test_a_study_starts_with_the_baseline_of_each_option_and_goes_on_with_none(c
     study.directory.mkdir(parents=True)
     drawn = []
     for _ in range(3):
-        trial = _open_journal(study).ask(sampler_of(study.study, len(drawn)))
+        trial = _open_journal(study)[0].ask(sampler_of(study.study, len(drawn)))
         drawn.append(overrides_of(study.study, trial)[2:])
     vit = ["model=cifar100mh_vit", "model.net.patch_size=8"]
     assert drawn[:2] == [["model=cifar100mh_cnn"], vit]
-    assert [trial.number for trial in _open_journal(study).orphans()] == [0, 1, 2]
+    assert [trial.number for trial in _open_journal(study)[0].orphans()] == [0, 1, 2]

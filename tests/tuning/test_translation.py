@@ -1,4 +1,4 @@
-"""A study whose space has grown goes on in the whole of it, whatever the sampler and the storage."""
+"""A study whose space has grown goes on in all of it, whatever the sampler and the storage."""
 
 import optuna
 import pytest
@@ -54,8 +54,11 @@ def rates(drawn):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_sampler_goes_on_into_what_was_added(begun, sampler):
-    draw(*begun({"uniform": [0, 1]}, {"choice": [1, 2]}, sampler), 12)
-    later = draw(*begun({"uniform": [0, 10]}, {"choice": [1, 2, 3]}, sampler), 12)
+    draw(*begun({"uniform": [0, 1]}, {"choice": [1, 2]}, sampler), 10)
+    # Each draw of a Gaussian process takes a second.
+    later = draw(
+        *begun({"uniform": [0, 10]}, {"choice": [1, 2, 3]}, sampler), 2 if sampler == "gp" else 10
+    )
     assert max(rates(later)) > 1
 
 
@@ -78,20 +81,20 @@ ENDS = st.tuples(st.integers(0, 5), st.integers(1, 5), st.integers(0, 5), st.int
 CHOICES = st.lists(st.sampled_from([0, 1, 2.5, "a", True, None]), min_size=2, unique_by=repr)
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(SAMPLERS), ENDS, CHOICES, CHOICES)
-def test_what_may_be_accepted_never_makes_optuna_raise(
-    begun, tmp_path, sampler, ends, before, now
-):
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.sampled_from(["tpe", "random", "qmc", "nsga2"]), ENDS, CHOICES, CHOICES)
+def test_what_may_be_accepted_never_makes_optuna_raise(begun, tmp_path, sampler, ends, before, now):
     (tmp_path / "journal.log").unlink(missing_ok=True)
     low, size, below, above = ends
-    draw(*begun({"integer": [low, low + size]}, {"choice": before}, sampler), 3)
+    draw(*begun({"integer": [low, low + size]}, {"choice": before}, sampler), 2)
     try:
         wider = {"integer": [low - below, low + size + above]}
         grown = begun(wider, {"choice": now}, sampler)
     except StudyConflictError:
         return
-    assert len(draw(*grown, 3)) == 3
+    assert len(draw(*grown, 2)) == 2
 
 
 @pytest.mark.parametrize("where", ["auto", "journal-file:{}/journal.log"])
@@ -107,7 +110,7 @@ def test_what_stood_in_the_journal_stands_in_it_still(begun, where):
     assert [record.number for record in journal.orphans()] == [orphan.number] == [3]
 
 
-class CutOff(Exception):
+class CutOffError(Exception):
     """Raised in a test where a process would be killed."""
 
 
@@ -116,9 +119,10 @@ def test_a_translation_that_is_cut_off_anywhere_is_finished_or_undone(begun, mon
     study, journal = begun({"uniform": [0, 1]}, {"choice": [1, 2]})
     draw(study, journal, 3)
     before = journal.trials()
-    with monkeypatch.context() as patch, pytest.raises(CutOff):
+    with monkeypatch.context() as patch:
         cut_off_at(patch, step)
-        begun({"uniform": [0, 2]}, {"choice": [1, 2, 3]})
+        with pytest.raises(CutOffError):
+            begun({"uniform": [0, 2]}, {"choice": [1, 2, 3]})
     study, journal = begun({"uniform": [0, 2]}, {"choice": [1, 2, 3]})
     assert journal.trials() == before
     assert len(draw(study, journal, 2)) == 2
@@ -133,10 +137,10 @@ def cut_off_at(patch, step):
     def counting(act):
         def counted(*arguments, **named):
             if next(left) == 0:
-                raise CutOff
+                raise CutOffError
             return act(*arguments, **named)
 
         return counted
 
     patch.setattr(optuna.Study, "add_trials", counting(optuna.Study.add_trials))
-    patch.setattr(copying, "_delete", counting(copying._delete))
+    patch.setattr(copying, "delete", counting(copying.delete))
