@@ -15,7 +15,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 import sqlalchemy
-from mlflow.entities import Experiment, Metric, Param, RunTag
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -78,6 +78,25 @@ class Tracking:
                 if not _is_refusal(error):
                     raise _unreachable(self.uri, error) from None
                 _log.warning("MLflow refuses what belongs to %s: %s", key, error)
+
+    def runs(self) -> dict[str, list[Run]]:
+        """All runs by key; a key of several runs was written by something else as well.
+
+        Raises:
+            StorageError: the store cannot be reached now.
+        """
+        found: dict[str, list[Run]] = {}
+        token: str | None = None
+        try:
+            while True:
+                page = self.client.search_runs([self.experiment_id], page_token=token)
+                for run in page:
+                    found.setdefault(run.data.tags.get(KEY_TAG, ""), []).append(run)
+                token = page.token
+                if not token:
+                    return found
+        except FAILURES as error:
+            raise _unreachable(self.uri, error) from None
 
     def log_study(
         self,

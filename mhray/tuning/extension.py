@@ -54,4 +54,5 @@ class Extension:
     def lines(self, budget: int) -> Iterator[str]:
         """What to say to whoever reads another budget in the file."""
         if self.to > budget:
-            yield f"budget: {self.to} trials, the last {self.by} by --extend; the file says {budget}"
+            added = f"the last {self.by} by --extend"
+            yield f"budget: {self.to} trials count, {added}; the file says {budget}"

@@ -6,6 +6,7 @@ from it, so nothing else needs to be durable, and resuming is opening the same j
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -175,4 +176,10 @@ def _record(trial: FrozenTrial, late: Mapping[str, Any]) -> TrialRecord:
         starts=attributes.get(STARTS, 0),
         failure=attributes.get(FAILURE, ""),
         test=attributes.get(TEST, {}),
+        began=_seconds(trial.datetime_start),
+        ended=_seconds(trial.datetime_complete),
     )
+
+
+def _seconds(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0

@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -83,21 +83,38 @@ def held(journal: HeldJournal, name: str, beat: float = BEAT) -> Iterator[None]:
     Raises:
         StudyConflictError: another sweep runs the study.
     """
+    refuse_held(journal, name)
     myself = _myself()
-    _refuse_another(journal, name, myself)
     journal.hold(asdict(myself))
     over = threading.Event()
     thread = threading.Thread(target=_beat, args=(journal, myself, over, beat), daemon=True)
     thread.start()
     try:
         # Of two that start at once, the last to write holds it.
-        _refuse_another(journal, name, myself)
+        refuse_held(journal, name, myself.key)
         yield
     finally:
         over.set()
         thread.join()
-        if _is_held_by(journal, myself):
-            journal.hold({})
+        # If the journal cannot be written, the sweep has ended for that reason.
+        with suppress(MhrayError):
+            if _is_held_by(journal, myself):
+                journal.hold({})
+
+
+def refuse_held(journal: HeldJournal, name: str, own_key: str = "") -> None:
+    """Refuses a journal that another sweep holds.
+
+    Raises:
+        StudyConflictError: and this is that sweep.
+    """
+    found = journal.holder()
+    if not found or found["key"] == own_key:
+        return
+    other, now = Holder(**found), time.time()
+    if not other.has_gone(now):
+        wait = f" (if it has died, for {STALE - abs(now - other.time):.0f} s)"
+        raise _conflict(f"journal: {name}", str(other), wait)
 
 
 def _is_locked(file: TextIO, directory: Path) -> bool:
@@ -109,16 +126,6 @@ def _is_locked(file: TextIO, directory: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _refuse_another(journal: HeldJournal, name: str, myself: Holder) -> None:
-    found = journal.holder()
-    if not found or found["key"] == myself.key:
-        return
-    other, now = Holder(**found), time.time()
-    if not other.has_gone(now):
-        wait = f" (if it has died, for {STALE - abs(now - other.time):.0f} s)"
-        raise _conflict(f"journal: {name}", str(other), wait)
 
 
 def _beat(journal: HeldJournal, myself: Holder, over: threading.Event, beat: float) -> None:

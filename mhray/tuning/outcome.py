@@ -56,21 +56,24 @@ class Outcome:
                 config = compose_run(record.overrides, self.config_dir)
                 metrics = evaluate_test(config, _checkpoint_of(record))
                 self.journal.set_test(number, metrics)
-            self.mlflow.recorder.trial_tested(number, self.journal.trial(number).test)
+            tested = self.journal.trial(number)
+            self.mlflow.recorder.trial_tested(number, tested.test, tested.ended)
 
-    def publish(self) -> None:
+    def publish(self, *, anew: bool = False) -> None:
         """Put artifacts and the best model into MLflow, unless they are there already.
+
+        ``anew`` looks into MLflow itself, which may have lost them.
 
         Raises:
             StorageError: the best checkpoint is gone, or MLflow refuses.
         """
         best = best_of(self.journal.trials(), self.study.selection)
-        self.mlflow.study_ended("COMPLETE" if best else "FAIL", best)
+        self.mlflow.study_ended("COMPLETE" if best else "FAIL", best, self.journal.ended())
         if best is None or self.mlflow.recorder.flush(DELIVERY_SECONDS) > 0:
             return
         self._note_run_ids()
         published = [best.number, self.mlflow.tracking.destination]
-        if self.journal.published() != published:
+        if anew or self.journal.published() != published:
             config = compose_run(best.overrides, self.config_dir)
             self._log_artifacts(best, config)
             self._register(best, config)

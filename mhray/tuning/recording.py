@@ -4,6 +4,7 @@ The journal is told first, always. MLflow hears the same again at every start, a
 before changes nothing; so a crash between the two is mended by the next start.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from typing_extensions import override
@@ -15,6 +16,7 @@ from mhray.tuning.record import TrialRecord
 from mhray.tuning.search import Observer
 from mhray.tuning.study import Study
 
+OUTBOX = "mlflow.jsonl"
 CLOSING_SECONDS = 30.0
 END_STATES: dict[str, TrialEnd] = {"COMPLETE": "COMPLETE", "PRUNED": "PRUNED", "FAIL": "FAIL"}
 
@@ -52,7 +54,13 @@ class MlflowObserver(Observer):
     def trial_started(self, record: TrialRecord) -> None:
         starts = {"mhray.starts": str(record.starts)}
         self.recorder.trial_started(
-            record.number, record.overrides, record.seed, starts, self._config_dir, record.drawn
+            record.number,
+            record.overrides,
+            record.seed,
+            starts,
+            self._config_dir,
+            record.drawn,
+            record.began,
         )
         # A driver that was killed may have told the journal of epochs, and MLflow not yet.
         for row in record.epochs:
@@ -66,7 +74,12 @@ class MlflowObserver(Observer):
     def trial_ended(self, record: TrialRecord) -> None:
         metrics = record.best_epoch(self._selection).metrics if record.epochs else {}
         self.recorder.trial_ended(
-            record.number, END_STATES[record.state], metrics, record.seconds, record.failure
+            record.number,
+            END_STATES[record.state],
+            metrics,
+            record.seconds,
+            record.failure,
+            record.ended,
         )
 
     def tell_again(self, records: list[TrialRecord]) -> None:
@@ -76,11 +89,19 @@ class MlflowObserver(Observer):
                 self.trial_started(record)
                 self.trial_ended(record)
 
-    def study_ended(self, state: StudyEnd, best: TrialRecord | None) -> None:
-        """Tell how this start of the study ended."""
+    def trials_stand(self, records: Sequence[TrialRecord]) -> None:
+        """Tell which trials are neither running any more nor at their end."""
+        for record in records:
+            self.recorder.trial_interrupted(record.number)
+
+    def study_ended(
+        self, state: StudyEnd, best: TrialRecord | None, ended: Sequence[TrialRecord] = ()
+    ) -> None:
+        """Tell how this start of the study ended: now, or with the last of its trials."""
         metrics = best.best_epoch(self._selection).metrics | best.test if best else {}
         tags = {"mhray.best_trial": str(best.number)} if best else {}
-        self.recorder.study_ended(state, metrics, tags)
+        at = max((record.ended for record in ended), default=0.0)
+        self.recorder.study_ended(state, metrics, tags, at)
 
     def close(self) -> int:
         """Deliver what waits; returns how many updates still do."""
@@ -94,13 +115,19 @@ def open_recorder(
     text: str,
     origin: dict[str, str],
     config_dir: Path | None,
+    file: str = OUTBOX,
+    at: float = 0.0,
 ) -> MlflowObserver:
     """MLflow, opened for a study, with the study's own run started.
+
+    ``file`` of the directory keeps what MLflow has not been told yet; ``at`` is when the study
+    started, 0 for now.
 
     Raises:
         StorageError: MLflow's store or the write-ahead file cannot be opened.
     """
     tracking = open_tracking(study.mlflow.tracking_uri, study.name, directory / "mlflow-artifacts")
-    recorder = StudyRecorder(tracking, study.name, key, directory / "mlflow.jsonl")
-    recorder.study_started(text, {}, {f"mhray.{name}": value for name, value in origin.items()})
+    recorder = StudyRecorder(tracking, study.name, key, directory / file)
+    tags = {f"mhray.{name}": value for name, value in origin.items()}
+    recorder.study_started(text, {}, tags, at)
     return MlflowObserver(tracking, recorder, study.selection, config_dir)

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mhray.data.batches import fingerprint
+from mhray.errors import StorageError
 from mhray.training.chatter import chatter_to
 from mhray.training.directory import make_directory
 from mhray.training.origin import origin
@@ -25,10 +26,11 @@ from mhray.tuning.differences import Difference
 from mhray.tuning.enqueued import first_trials
 from mhray.tuning.grid import refuse_another_grid
 from mhray.tuning.journal import Journal
-from mhray.tuning.lock import held, locked
+from mhray.tuning.lock import held, locked, refuse_held
 from mhray.tuning.outcome import Outcome
 from mhray.tuning.plan import print_headline
 from mhray.tuning.quoting import leave_speeds
+from mhray.tuning.rebuilding import Rebuilding
 from mhray.tuning.recording import MlflowObserver, open_recorder
 from mhray.tuning.report import best_of, print_result
 from mhray.tuning.running import run_missing
@@ -98,8 +100,11 @@ def _open(checked: CheckedStudy, wishes: Wishes) -> Iterator[_Opened]:
     make_directory(directory)
     with locked(directory) as is_sure:
         finish_setting_aside(study, directory)
-        kept = set_aside(study, directory, datetime.now()) if wishes.starts_anew else ""
+        kept = _kept(study, directory) if wishes.starts_anew else ""
         with chatter_to(directory / "log.txt") as out:
+            console = console_on(out)
+            if kept:
+                console.print(f"kept: what was {study.name} is {kept} now", markup=False)
             datamodule, _ = build(checked.base)
             datamodule.prepare_data()
             journal, changes = _open_journal(checked, accepts_changes=wishes.accepts_changes)
@@ -108,12 +113,17 @@ def _open(checked: CheckedStudy, wishes: Wishes) -> Iterator[_Opened]:
             ):
                 extended = _extended(study, journal, wishes.extends_by)
                 lines = (
-                    *([f"kept: {study.name} is {kept} now"] if kept else []),
                     *(f"changed: {change}" for change in changes),
                     *journal.extension.lines(study.budget.trials),
                 )
                 goes_on = replace(checked, study=extended)
-                yield _Opened(goes_on, journal, console_on(out), lines)
+                yield _Opened(goes_on, journal, console, lines)
+
+
+def _kept(study: Study, directory: Path) -> str:
+    """The name under which the old study is kept; empty if there was none."""
+    refuse_held(Journal.open(study, directory), study.name)
+    return set_aside(study, directory, datetime.now().astimezone())
 
 
 def _extended(study: Study, journal: Journal, by: int) -> Study:
@@ -123,6 +133,24 @@ def _extended(study: Study, journal: Journal, by: int) -> Study:
     if extension != journal.extension:
         journal.extend(extension)
     return extended
+
+
+def rebuild(checked: CheckedStudy, command: str, wishes: Wishes = Wishes()) -> int:
+    """Make MLflow agree with a study's journal; runs no trial. Returns the exit code, 0.
+
+    Raises:
+        StorageError: as :func:`start`, or MLflow's store holds what cannot be mended from here.
+    """
+    del command
+    with _open(checked, wishes) as opened:
+        study = opened.checked.study
+        if opened.journal.is_empty():
+            raise StorageError(
+                f"journal: it holds no trial of {study.name}; run the study first, or write the "
+                "name of one that was"
+            )
+        Rebuilding(opened.checked, opened.journal, opened.console).rebuild()
+        return DONE
 
 
 def _start(opened: _Opened, command: str) -> int:
@@ -141,6 +169,7 @@ def _start(opened: _Opened, command: str) -> int:
         mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.study.selection))
     finally:
         journal.save_spent()
+        mlflow.trials_stand(journal.orphans())
         _close(mlflow, console)
     console.print(f"stopped; resume with: {command}", markup=False, soft_wrap=True)
     return STOPPED

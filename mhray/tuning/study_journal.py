@@ -119,7 +119,8 @@ class StudyJournal:
 
     def holder(self) -> dict[str, Any]:
         """Who runs the study; empty if nobody does."""
-        return dict(self._study.user_attrs.get(HOLDER, {}))
+        with writing():
+            return dict(self._study.user_attrs.get(HOLDER, {}))
 
     def hold(self, holder: Mapping[str, Any]) -> None:
         """Record who runs the study."""
