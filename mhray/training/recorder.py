@@ -44,22 +44,27 @@ class StudyRecorder:
         study: the study's name.
         key: tells this study from others of its name; the same whenever it is resumed.
         path: the outbox, `mlflow.jsonl` in the study's directory.
+        may_be_away: whether the store is opened in the background, when it answers.
 
     Raises:
         StorageError: `path` cannot be written.
     """
 
-    def __init__(self, tracking: Tracking, study: str, key: str, path: Path) -> None:
+    def __init__(
+        self, tracking: Tracking, study: str, key: str, path: Path, *, may_be_away: bool = False
+    ) -> None:
         digest = hashlib.sha256(f"{study}\n{key}".encode()).hexdigest()[:12]
         self._tracking = tracking
         self._study = study
         self._key = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', study)}-{digest}"
-        self._outbox = Outbox(path, tracking.destination)
+        self._outbox = Outbox(path)
         self._epochs: dict[str, int] = {}
         self._states: dict[str, str] = {}
         for update in self._outbox.history():
             self._remember(update)
-        self._courier = Courier(self._outbox, tracking.deliver)
+        if not may_be_away:
+            self._find_destination()
+        self._courier = Courier(self._outbox, tracking.deliver, self._find_destination)
         self._courier.start()
 
     @property
@@ -161,9 +166,9 @@ class StudyRecorder:
             tags=_tags({"mhray.state": state, **failed}),
         )
 
-    def trial_interrupted(self, number: int) -> None:
+    def trial_interrupted(self, number: int, at: float = 0.0) -> None:
         """Record that a trial stands, neither running nor at its end."""
-        run = self._of_trial(number)
+        run = self._of_trial(number, at)
         if self._states.get(run.key) == "RUNNING":
             state = {"mhray.state": "INTERRUPTED"}
             self._add(run, status=STATUS["INTERRUPTED"], tags=state)
@@ -206,6 +211,9 @@ class StudyRecorder:
     def disagreements(self) -> list[str]:
         """What MLflow holds of this study's runs that is not what was told, once that is there."""
         return list(disagreements(self._tracking.runs(), self._outbox.history()))
+
+    def _find_destination(self) -> None:
+        self._outbox.go_to(self._tracking.destination)
 
     def _of_study(self, at: float = 0.0) -> RunUpdate:
         return RunUpdate(self._key, _milliseconds(at or time.time()), name=self._study)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from mhray.errors import without_password
 from mhray.training.epochs import EpochRow, Selection
+from mhray.training.outbox import last_destination
 from mhray.training.recorder import StudyEnd, StudyRecorder, TrialEnd
-from mhray.training.tracking import Tracking, open_tracking
+from mhray.training.tracking import Tracking, expect_tracking, open_tracking
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.search import Observer
 from mhray.tuning.study import Study
@@ -92,7 +94,8 @@ class MlflowObserver(Observer):
     def trials_stand(self, records: Sequence[TrialRecord]) -> None:
         """Tell which trials are neither running any more nor at their end."""
         for record in records:
-            self.recorder.trial_interrupted(record.number)
+            since = record.epochs[-1].time if record.epochs else record.began
+            self.recorder.trial_interrupted(record.number, since)
 
     def study_ended(
         self, state: StudyEnd, best: TrialRecord | None, ended: Sequence[TrialRecord] = ()
@@ -124,10 +127,19 @@ def open_recorder(
     started, 0 for now.
 
     Raises:
-        StorageError: MLflow's store or the write-ahead file cannot be opened.
+        StorageError: the write-ahead file cannot be opened, or a store that never answered.
     """
-    tracking = open_tracking(study.mlflow.tracking_uri, study.name, directory / "mlflow-artifacts")
-    recorder = StudyRecorder(tracking, study.name, key, directory / file)
+    path, place = directory / file, (study.name, directory / "mlflow-artifacts")
+    may_be_away = _was_at(study.mlflow.tracking_uri, path)
+    find = expect_tracking if may_be_away else open_tracking
+    tracking = find(study.mlflow.tracking_uri, *place)
+    recorder = StudyRecorder(tracking, study.name, key, path, may_be_away=may_be_away)
     tags = {f"mhray.{name}": value for name, value in origin.items()}
     recorder.study_started(text, {}, tags, at)
     return MlflowObserver(tracking, recorder, study.selection, config_dir)
+
+
+def _was_at(uri: str, outbox: Path) -> bool:
+    """Whether MLflow has answered there before, so that no typing error is told by its silence."""
+    is_server = uri.startswith(("http://", "https://"))
+    return is_server and last_destination(outbox).startswith(f"{without_password(uri)} ")
