@@ -17,6 +17,7 @@ from platformdirs import user_cache_path
 from mhray.sweep import main, parser
 from mhray.training.project import shipped_directory
 
+TRIALS = ["trial 0", "trial 1", "trial 2"]
 ONE_AT_A_TIME = "resources.parallel_trials=1"
 STUDY = shipped_directory() / "configs" / "sweep_weights.yaml"
 
@@ -93,6 +94,20 @@ def test_a_sweep_runs_to_its_end_and_says_what_it_found(command, sweep, short_st
     assert "SimpleCNN" in (user_cache_path("mhray") / "speeds.jsonl").read_text()
     assert out.splitlines()[-1] == done.stdout.splitlines()[-1]
     assert len(trials_in(tmp_path)) == 3
+    assert_a_lost_mlflow_is_rebuilt(sweep, short_study, tmp_path)
+
+
+def assert_a_lost_mlflow_is_rebuilt(sweep, study, directory):
+    (directory / "mlflow.db").unlink()
+    code, out, error = sweep(*study, "--rebuild-mlflow")
+    assert (code, error) == (0, "")
+    assert out.splitlines()[-1] == "MLflow agrees with the journal: 3 trials"
+    client = mlflow.MlflowClient(f"sqlite:///{directory}/mlflow.db")
+    experiment = client.get_experiment_by_name("loss_weights")
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.info.run_name for run in runs) == ["loss_weights", *TRIALS]
+    assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
+    assert_champion_predicts_every_head(directory)
 
 
 def assert_is_a_whole_transcript(text):
@@ -229,7 +244,8 @@ def test_hours_end_a_study_and_no_other_takes_its_name(command, sweep, short_stu
     assert [trial.state.name for trial in trials_in(tmp_path)] == ["COMPLETE"]
     code, _, error = sweep(*spent, "base.trainer.max_epochs=2")
     assert code == 2
-    assert "the journal holds another study named loss_weights: base was" in error
+    assert "the journal holds another study named loss_weights:\n" in error
+    assert "base.trainer.max_epochs: 3 -> 2 (other value)" in error
 
 
 @pytest.mark.parametrize(("flag", "quoted"), [("--check", "quote: "), ("--quote", "timed now")])
@@ -285,7 +301,24 @@ def test_a_study_that_does_not_exist_is_named(sweep):
     assert sweep("nowhere.yaml") == (2, "", message)
 
 
-def test_help_names_every_flag_and_shows_three_examples():
+def test_help_names_every_flag_and_shows_examples():
     text = parser().format_help()
     assert text.count("  python -m mhray.sweep configs/") >= 3
-    assert all(flag in text for flag in ("--check", "--quote", "--config-dir", "--version", "FILE"))
+    starts = ("--extend N", "--accept-changes", "--fresh", "--rebuild-mlflow")
+    flags = ("--check", "--quote", "--config-dir", "--version", "FILE", *starts)
+    assert all(flag in text for flag in flags)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--extend", "0"], "argument --extend: should be a whole number from 1, not 0"),
+        (["--extend", "3", "--fresh"], "argument --fresh: not allowed with argument --extend"),
+        (["--fresh", "--rebuild-mlflow"], "not allowed with argument --fresh"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(sweep, capfd, options, message):
+    with pytest.raises(SystemExit) as ended:
+        sweep("study.yaml", *options)
+    assert ended.value.code == 2
+    assert message in capfd.readouterr().err

@@ -144,7 +144,7 @@ def rebuild(checked: CheckedStudy, command: str, wishes: Wishes = Wishes()) -> i
     del command
     with _open(checked, wishes) as opened:
         study = opened.checked.study
-        if opened.journal.is_empty():
+        if not opened.journal.trials():
             raise StorageError(
                 f"journal: it holds no trial of {study.name}; run the study first, or write the "
                 "name of one that was"
