@@ -86,7 +86,7 @@ def test_a_sweep_runs_to_its_end_and_says_what_it_found(command, sweep, short_st
     assert_journal_is_complete(trials_in(tmp_path))
     assert study_in(tmp_path).user_attrs["test:0"]["test/left_acc"] >= 0
     assert_mlflow_tells_the_same(tmp_path)
-    assert_champion_predicts_every_head(tmp_path)
+    assert_champion_predicts_every_head(f"sqlite:///{tmp_path}/mlflow.db")
     assert not (tmp_path / "studies" / "loss_weights" / "ray").exists()
     code, out, _ = sweep(*short_study)
     assert code == 0
@@ -94,20 +94,20 @@ def test_a_sweep_runs_to_its_end_and_says_what_it_found(command, sweep, short_st
     assert "SimpleCNN" in (user_cache_path("mhray") / "speeds.jsonl").read_text()
     assert out.splitlines()[-1] == done.stdout.splitlines()[-1]
     assert len(trials_in(tmp_path)) == 3
-    assert_a_lost_mlflow_is_rebuilt(sweep, short_study, tmp_path)
+    assert_another_mlflow_is_rebuilt(sweep, short_study, tmp_path)
 
 
-def assert_a_lost_mlflow_is_rebuilt(sweep, study, directory):
-    (directory / "mlflow.db").unlink()
-    code, out, error = sweep(*study, "--rebuild-mlflow")
+def assert_another_mlflow_is_rebuilt(sweep, study, directory):
+    uri = f"sqlite:///{directory}/another.db"
+    code, out, error = sweep(*study, f"mlflow.tracking_uri={uri}", "--rebuild-mlflow")
     assert (code, error) == (0, "")
     assert out.splitlines()[-1] == "MLflow agrees with the journal: 3 trials"
-    client = mlflow.MlflowClient(f"sqlite:///{directory}/mlflow.db")
+    client = mlflow.MlflowClient(uri)
     experiment = client.get_experiment_by_name("loss_weights")
     runs = client.search_runs([experiment.experiment_id])
     assert sorted(run.info.run_name for run in runs) == ["loss_weights", *TRIALS]
     assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
-    assert_champion_predicts_every_head(directory)
+    assert_champion_predicts_every_head(uri)
 
 
 def assert_is_a_whole_transcript(text):
@@ -155,8 +155,8 @@ def assert_mlflow_tells_the_same(directory):
         assert {"best/val/sum_mae", "best/val/sum_balanced_acc"} <= set(child.data.metrics)
 
 
-def assert_champion_predicts_every_head(directory):
-    mlflow.set_tracking_uri(f"sqlite:///{directory}/mlflow.db")
+def assert_champion_predicts_every_head(uri):
+    mlflow.set_tracking_uri(uri)
     model = mlflow.pyfunc.load_model("models:/cifar100mh@champion")
     table = model.predict(np.zeros((5, 32, 32, 3), np.uint8))
     assert list(table.columns) == ["left", "right", "sum"]

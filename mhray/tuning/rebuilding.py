@@ -18,7 +18,7 @@ from mhray.tuning.recording import OUTBOX, MlflowObserver, open_recorder
 from mhray.tuning.report import best_of
 
 DRAFT = "rebuilt.jsonl"
-STALLED_SECONDS = 60.0
+STALLED_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
