@@ -4,6 +4,7 @@ The same command starts, resumes and repeats the result of a study, because each
 the journal holds before it does anything.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -99,8 +100,10 @@ def _open(checked: CheckedStudy, wishes: Wishes) -> Iterator[_Opened]:
     study, directory = checked.study, checked.directory
     make_directory(directory)
     with locked(directory) as is_sure:
-        finish_setting_aside(study, directory)
-        kept = _kept(study, directory) if wishes.starts_anew else ""
+        # The log may be among what is moved.
+        with chatter_to(Path(os.devnull)):
+            finish_setting_aside(study, directory)
+            kept = _kept(study, directory) if wishes.starts_anew else ""
         with chatter_to(directory / "log.txt") as out:
             console = console_on(out)
             if kept:

@@ -94,7 +94,7 @@ def test_a_fresh_start_says_what_it_kept_and_forgets_the_extension(opened, capfd
     capfd.readouterr()
     assert opened(starts_anew=True) == (24, ())
     [kept] = [path.name for path in (tmp_path / "studies").iterdir() if path.name != "options"]
-    assert capfd.readouterr().out == f"kept: what was options is {kept} now\n"
+    assert capfd.readouterr() == (f"kept: what was options is {kept} now\n", "")
 
 
 def test_a_journal_on_a_server_is_held_while_its_study_runs(checked, tmp_path):
