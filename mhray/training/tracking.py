@@ -45,7 +45,6 @@ class Tracking:
 
     def __init__(self, uri: str, open_experiment: Callable[[], Experiment]) -> None:
         self.uri = uri
-        self.client = mlflow.MlflowClient(uri)
         self._open_experiment = open_experiment
         self._run_ids: dict[str, str] = {}
 
@@ -57,6 +56,11 @@ class Tracking:
             StorageError: the store cannot be opened or written, or the experiment was deleted.
         """
         return self._open_experiment()
+
+    @cached_property
+    def client(self) -> mlflow.MlflowClient:
+        """MLflow's, which opens a database at once: the experiment, with its errors, comes first."""
+        return mlflow.MlflowClient(self.uri)
 
     @property
     def experiment_id(self) -> str:

@@ -110,10 +110,10 @@ def _open(checked: CheckedStudy, wishes: Wishes) -> Iterator[_Opened]:
                 console.print(f"kept: what was {study.name} is {kept} now", markup=False)
             datamodule, _ = build(checked.base)
             datamodule.prepare_data()
-            journal, changes = _open_journal(checked, accepts_changes=wishes.accepts_changes)
-            with (
-                nullcontext() if is_sure and study.journal == "auto" else held(journal, study.name)
-            ):
+            journal = Journal.open(study, directory)
+            is_shared = not is_sure or study.journal != "auto"
+            with held(journal, study.name) if is_shared else nullcontext():
+                changes = _begin(checked, journal, accepts_changes=wishes.accepts_changes)
                 extended = _extended(study, journal, wishes.extends_by)
                 lines = (
                     *(f"changed: {change}" for change in changes),
@@ -199,15 +199,14 @@ def _close(mlflow: MlflowObserver, console: Console) -> None:
         )
 
 
-def _open_journal(
-    checked: CheckedStudy, *, accepts_changes: bool = False
-) -> tuple[Journal, list[Difference]]:
-    """The study's journal, and what of the study has changed since it was opened last.
+def _begin(
+    checked: CheckedStudy, journal: Journal, *, accepts_changes: bool = False
+) -> list[Difference]:
+    """What of the study has changed since its journal was opened last.
 
-    If no trial has been started, baselines and given trials wait in it.
+    If no trial has been started, baselines and given trials wait in the journal from here on.
     """
     study, base = checked.study, checked.base
-    journal = Journal.open(study, checked.directory)
     data = {
         "fingerprint": fingerprint(Path(base.data.data_dir)),
         "seed": base.data.seed,
@@ -219,4 +218,4 @@ def _open_journal(
         compose = partial(compose_run, config_dir=checked.config_dir)
         for parameters in first_trials(study, checked.heads, compose):
             journal.enqueue(parameters)
-    return journal, changes
+    return changes

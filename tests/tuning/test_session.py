@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from mhray.errors import ConfigError, StorageError, StudyConflictError
+from mhray.tuning.journal import Journal
 from mhray.tuning.plan import check
 from mhray.tuning.samplers import sampler_of
-from mhray.tuning.session import Wishes, _open, _open_journal, rebuild
+from mhray.tuning.session import Wishes, _begin, _open, rebuild
 from mhray.tuning.study_file import read_study
 from mhray.tuning.trial_overrides import overrides_of
 
@@ -50,11 +51,13 @@ def test_a_study_starts_with_the_baseline_of_each_option_and_goes_on_with_none(c
     study.directory.mkdir(parents=True)
     drawn = []
     for _ in range(3):
-        trial = _open_journal(study)[0].ask(sampler_of(study.study, len(drawn)))
+        journal = Journal.open(study.study, study.directory)
+        _begin(study, journal)
+        trial = journal.ask(sampler_of(study.study, len(drawn)))
         drawn.append(overrides_of(study.study, trial)[2:])
     vit = ["model=cifar100mh_vit", "model.net.patch_size=8"]
     assert drawn[:2] == [["model=cifar100mh_cnn"], vit]
-    assert [trial.number for trial in _open_journal(study)[0].orphans()] == [0, 1, 2]
+    assert [trial.number for trial in journal.orphans()] == [0, 1, 2]
 
 
 @pytest.fixture
@@ -102,8 +105,10 @@ def test_a_journal_on_a_server_is_held_while_its_study_runs(checked, tmp_path):
     url = f"sqlite:///{tmp_path}/shared.db"
     shared = replace(study, study=study.study.model_copy(update={"journal": url}))
     elsewhere = replace(shared, directory=tmp_path / "elsewhere" / "options")
-    with _open(shared, Wishes()), pytest.raises(StudyConflictError, match="another sweep runs"):
-        _open(elsewhere, Wishes()).__enter__()
+    with _open(shared, Wishes()):
+        for wishes in (Wishes(), Wishes(starts_anew=True)):
+            with pytest.raises(StudyConflictError, match="another sweep runs"):
+                _open(elsewhere, wishes).__enter__()
     with _open(elsewhere, Wishes()) as opened:
         assert opened.journal.holder()["process"] == os.getpid()
 
