@@ -78,7 +78,7 @@ def unknown_arguments(node: DictConfig, path: str) -> Iterator[str]:
 
 
 def _words_of_a_run() -> list[str]:
-    """What an override of a run can begin with: its keys, and groups that leave none of their own."""
+    """What an override of a run can begin with: its keys, and groups that leave none."""
     return list(dict.fromkeys((*KEYS_OF_A_RUN, *groups())))
 
 

@@ -87,7 +87,7 @@ class _Play:
         self._max_epochs = max_epochs
         self._random = random
         self._options = tuple(study.search[study.within].options()) if study.within else ()
-        # By the median rule, or of those that are behind by ASHA with heads: nothing is known of it.
+        # By the median rule, or of those behind by ASHA with heads, of which nothing is known.
         self._share_stopped = random.random()
         self._seen: Counter[tuple[Hashable, int]] = Counter()
         for trial in trials:
