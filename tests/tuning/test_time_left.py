@@ -6,19 +6,6 @@ from mhray.tuning.span import Span
 from mhray.tuning.time_left import TimeLeft
 
 
-class Clock:
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def time_left(a_study, clock):
     def make(trials=4, past=(), seconds=None, **sections):
