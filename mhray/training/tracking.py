@@ -59,7 +59,7 @@ class Tracking:
 
     @cached_property
     def client(self) -> mlflow.MlflowClient:
-        """MLflow's, which opens a database at once: the experiment, with its errors, comes first."""
+        """MLflow's, which opens a database at once; the experiment comes first, with its errors."""
         return mlflow.MlflowClient(self.uri)
 
     @property
