@@ -106,7 +106,8 @@ def test_median_and_hyperband_stop_trials_and_go_on_with_the_past_of_others(popu
     changed = [*study, "--accept-changes"]
     assert main([*changed, "scheduler={median: {min_trials: 1}}", "budget.trials=4"]) == 0
     assert ends_in(population)[3:] == [("PRUNED", [1])]
-    bracketed = ["scheduler={hyperband: {keep_one_in: 2}}", "budget.trials=6", ONE_AT_A_TIME]
+    one_by_one = "resources.parallel_trials=1"
+    bracketed = ["scheduler={hyperband: {keep_one_in: 2}}", "budget.trials=6", one_by_one]
     assert main([*changed, *bracketed]) == 0
     # The bracket of trials 1 and 4 begins to stop at epoch 2, that of trials 0, 2 and 5 at epoch 1.
     assert [bracket_of(number, 3, 2) for number in range(6)] == [0, 1, 0, 2, 1, 0]
