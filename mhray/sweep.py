@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from mhray.errors import ConfigError, MhrayError
 from mhray.training.project import shipped_directory
 from mhray.tuning.console import console_on
 from mhray.tuning.plan import check, print_plan
+from mhray.tuning.stopping import FROM_A_MACHINE, handled
 from mhray.tuning.study_file import read_study
 
 EXAMPLES = """\
@@ -36,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = parser().parse_intermixed_args(arguments)
     try:
-        return _run(options)
+        with handled(FROM_A_MACHINE, signal.default_int_handler):
+            return _run(options)
     except MhrayError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

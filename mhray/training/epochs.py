@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 from omegaconf import DictConfig
 from typing_extensions import override
 
+from mhray.durable import replacing
 from mhray.errors import ConfigError, did_you_mean
 from mhray.heads import Head
 from mhray.models.trained_heads import predicted_heads, trained_heads
@@ -264,15 +265,15 @@ class ReportEpoch(Checkpoint):
         return self.selection.prefers(value, self.best.metrics[self.selection.metric])
 
     def _save(self, trainer: Trainer, *, improved: bool) -> None:
-        draft = self.directory / ".last.ckpt"
-        trainer.save_checkpoint(draft, weights_only=False)
         if not trainer.is_global_zero:
+            # All ranks take part in gathering what the first one writes.
+            trainer.save_checkpoint(self.last_path, weights_only=False)
             return
-        if improved:
-            copy = self.directory / ".best.ckpt"
-            shutil.copyfile(draft, copy)
-            copy.replace(self.best_path)
-        draft.replace(self.last_path)
+        with replacing(self.last_path) as draft:
+            trainer.save_checkpoint(draft, weights_only=False)
+            if improved:
+                with replacing(self.best_path) as copy:
+                    shutil.copyfile(draft, copy)
 
     @override
     def state_dict(self) -> dict[str, Any]:

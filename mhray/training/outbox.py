@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from mhray.durable import write_durably
 from mhray.errors import StorageError
 
 PAUSE = 0.25  # seconds between looks into the file: what is written in between goes out together
@@ -153,10 +154,9 @@ class Outbox:
         return position if known == self._destination and position <= self._size else 0
 
     def _save_position(self, position: int) -> None:
-        draft = self._position_path.with_name(f".{self._position_path.name}")
+        place = {"destination": self._destination, "bytes": position}
         try:
-            draft.write_text(json.dumps({"destination": self._destination, "bytes": position}))
-            draft.replace(self._position_path)
+            write_durably(self._position_path, json.dumps(place))
         except OSError as error:
             raise _unwritable(self._position_path, error) from None
         self._position = position

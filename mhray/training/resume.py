@@ -16,6 +16,7 @@ import torch
 from omegaconf import DictConfig
 from torch.optim import Optimizer
 
+from mhray.durable import replacing
 from mhray.errors import ConfigError
 from mhray.models.module import MultiheadLitModule
 
@@ -79,7 +80,8 @@ def take_over(start: Path, best: Path) -> None:
     earlier = start.with_name("best.ckpt")
     if best.is_file() or not earlier.is_file():
         return
-    shutil.copyfile(earlier, best)
+    with replacing(best) as draft:
+        shutil.copyfile(earlier, draft)
 
 
 def earlier_epochs(config: DictConfig) -> list[tuple[int, dict[str, float]]]:

@@ -20,6 +20,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from mhray.data.datamodule import CIFAR100MHDataModule
 from mhray.data.sources import describe_data
+from mhray.durable import write_durably
 from mhray.errors import ConfigError
 from mhray.heads import Head, heads_config
 from mhray.models.module import MultiheadLitModule
@@ -165,7 +166,7 @@ def train(
         DivergedError: a loss became NaN or infinite.
     """
     make_directory(directory)
-    (directory / "config.yaml").write_text(OmegaConf.to_yaml(config), encoding="utf-8")
+    write_durably(directory / "config.yaml", OmegaConf.to_yaml(config))
     seed_everything(config.seed, verbose=False)
     datamodule, module = build(config)
 

@@ -46,7 +46,10 @@ def run_missing(
     progress = _progress(checked, journal, console, known)
     for line in quoting.lines(stand, journal.spent.seconds):
         console.print(line, markup=False)
-    with connected(needs_dashboard=study.resources.workers_per_trial > 1):
+    resources = study.resources
+    with connected(
+        needs_dashboard=resources.workers_per_trial > 1, is_open=resources.open_to_network
+    ):
         is_at_its_end = run_trials(study, journal, plan, [mlflow], progress)
     if is_at_its_end and len(journal.ended()) < study.budget.trials:
         console.print(_what_ended(limits, journal), markup=False)

@@ -131,12 +131,15 @@ class Resources(Section):
         parallel_trials (trials): those that run at the same time; auto: as many as fit.
         workers_per_trial (workers): Ray Train processes that train one model.
         retries (starts): further starts of a trial whose process died.
+        open_to_network: whether a Ray that the sweep starts listens beyond this machine, still with
+            a token; false: on the loopback alone.
     """
 
     parallel_trials: Parallel = "auto"
     workers_per_trial: Annotated[int, Field(ge=1)] = 1
     per_worker: PerWorker = PerWorker()
     retries: Annotated[int, Field(ge=0)] = 2
+    open_to_network: bool = False
 
     @property
     def gpus_per_trial(self) -> float:
