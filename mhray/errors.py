@@ -21,6 +21,9 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
+_NEVER = r"\s'\"<>"  # what stands in no URL
+_SECRETS = r"\w*(?:password|passwd|pwd|token|secret|api_?key)"
+
 
 class MhrayError(Exception):
     """Catch this to catch everything that mhray raises on purpose."""
@@ -106,12 +109,13 @@ def printable(text: str, longest: int | None = None) -> str:
 
 
 def without_password(url: str) -> str:
-    """A URL that may be shown and logged.
+    """A URL, or a text with URLs in it, that may be shown, logged and kept.
 
-    >>> without_password("postgresql://me:secret@host/db")
-    'postgresql://me:***@host/db'
+    >>> without_password("postgresql://me:secret@host/db, https://host/?token=secret&a=b")
+    'postgresql://me:***@host/db, https://host/?token=***&a=b'
     """
-    return re.sub(r"://([^/@:]+):[^/@]+@", r"://\1:***@", url)
+    hidden = re.sub(rf"://([^{_NEVER}/@:]*):[^{_NEVER}/]*@", r"://\1:***@", url)
+    return re.sub(rf"([?&](?:{_SECRETS})=)[^{_NEVER}&]+", r"\1***", hidden, flags=re.IGNORECASE)
 
 
 def no_such_head(where: str, name: str, heads: Iterable[str]) -> HeadMismatchError:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mhray
-from mhray.errors import ConfigError, MhrayError
+from mhray.errors import ConfigError, MhrayError, without_password
 from mhray.training.project import shipped_directory
 from mhray.tuning.console import console_on
 from mhray.tuning.plan import check, print_plan
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with handled(FROM_A_MACHINE, signal.default_int_handler):
             return _run(options)
     except MhrayError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {without_password(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"stopped; resume with: {_command(options)}", file=sys.stderr)
@@ -91,7 +91,8 @@ def _find(path: Path) -> Path:
 def _command(options: argparse.Namespace) -> str:
     own = ["--config-dir", str(options.config_dir)] if options.config_dir else []
     words = ["python", "-m", "mhray.sweep", str(options.file), *options.overrides, *own]
-    return shlex.join(words)
+    # A terminal's lines end up in logs; who resumes knows the password.
+    return without_password(shlex.join(words))
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def connected(*, needs_dashboard: bool, is_open: bool = False) -> Iterator[None]
 
 
 def _listen(*, on_network: bool) -> None:
-    """Where a Ray that is started next listens; read by this process and by those that it starts."""
+    """Where a Ray that is started next listens; this process and those that it starts read it."""
     os.environ[CLUSTERS] = str(int(on_network))
     ray_constants.ENABLE_RAY_CLUSTER = on_network
 

@@ -21,7 +21,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from mhray.data.datamodule import CIFAR100MHDataModule
 from mhray.data.sources import describe_data
 from mhray.durable import write_durably
-from mhray.errors import ConfigError
+from mhray.errors import ConfigError, without_password
 from mhray.heads import Head, heads_config
 from mhray.models.module import MultiheadLitModule
 from mhray.models.tally import refuse_shared_names
@@ -166,7 +166,7 @@ def train(
         DivergedError: a loss became NaN or infinite.
     """
     make_directory(directory)
-    write_durably(directory / "config.yaml", OmegaConf.to_yaml(config))
+    write_durably(directory / "config.yaml", without_password(OmegaConf.to_yaml(config)))
     seed_everything(config.seed, verbose=False)
     datamodule, module = build(config)
 

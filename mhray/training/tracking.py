@@ -77,7 +77,7 @@ class Tracking:
             except FAILURES as error:
                 if not _is_refusal(error):
                     raise _unreachable(self.uri, error) from None
-                _log.warning("MLflow refuses what belongs to %s: %s", key, error)
+                _log.warning("MLflow refuses what belongs to %s: %s", key, reason_of(error))
 
     def log_study(
         self,
@@ -207,7 +207,7 @@ def reason_of(error: Exception) -> str:
     """What MLflow, its database or the disk has to say, in one line."""
     if "filesystem tracking backend" in str(error):
         return "MLflow no longer writes plain directories"
-    return str(error).splitlines()[0][:300]
+    return without_password(str(error)).splitlines()[0][:300]
 
 
 def _route_chatter_to_root_logger() -> None:

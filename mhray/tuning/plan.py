@@ -53,7 +53,14 @@ def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
     predicted = tuple(predicted_heads(heads, kind.train_heads) for kind in kinds)
     directory = Path(study.storage).resolve() / study.name
     return CheckedStudy(
-        study, file.text, base, heads, predicted, world.available, directory, config_dir
+        study,
+        without_password(file.text),
+        base,
+        heads,
+        predicted,
+        world.available,
+        directory,
+        config_dir,
     )
 
 
@@ -111,7 +118,7 @@ def in_full(study: Study) -> str:
     text: str = yaml.safe_dump(
         dump_study(study), sort_keys=False, default_flow_style=None, width=110, allow_unicode=True
     )
-    return without_password(text.rstrip())
+    return text.rstrip()
 
 
 def print_headline(checked: CheckedStudy, console: Console) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mhray.training.connection import connected
+from mhray.training.resume import mend
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.courses import Reached
 from mhray.tuning.journal import Journal
@@ -46,6 +47,9 @@ def run_missing(
     progress = _progress(checked, journal, console, known)
     for line in quoting.lines(stand, journal.spent.seconds):
         console.print(line, markup=False)
+    for orphan in journal.orphans():
+        if damage := mend(checked.trial_directory(orphan.number)):
+            console.print(f"trial {orphan.number}: {damage}", markup=False, soft_wrap=True)
     resources = study.resources
     with connected(
         needs_dashboard=resources.workers_per_trial > 1, is_open=resources.open_to_network

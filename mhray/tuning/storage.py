@@ -36,7 +36,7 @@ def open_study(study: Study, directory: Path) -> tuple[optuna.Study, BaseStorage
             load_if_exists=True,
         )
     except (*FAILURES, *NO_JOURNAL) as error:
-        reason = str(error).splitlines()[0]
+        reason = without_password(str(error)).splitlines()[0]
         raise StorageError(
             f"journal: {without_password(where)} cannot be opened ({reason}); "
             "write a path you may write to, or move the broken file away"
@@ -54,7 +54,7 @@ def writing() -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        reason = str(error).splitlines()[0]
+        reason = without_password(str(error)).splitlines()[0]
         raise StorageError(
             f"journal: cannot be written ({reason}); mend that, and run the same command again"
         ) from None

@@ -4,12 +4,13 @@ The form that pydantic can check entry by entry, with every default; :mod:`mhray
 what entries have to do with each other.
 """
 
+import json
 import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Strict, Tag
 
-from mhray.errors import did_you_mean
+from mhray.errors import did_you_mean, without_password
 from mhray.training.epochs import Selection
 from mhray.training.sizes import WHAT_FITS, bytes_of
 from mhray.tuning.enqueue_kinds import Enqueue
@@ -268,5 +269,9 @@ class Study(Section):
 
 
 def dump_study(study: Study) -> dict[str, Any]:
-    """A study with every default, as JSON can hold it; ``Study.model_validate`` reads it back."""
-    return study.model_dump(mode="json")
+    """A study with every default and without passwords, as JSON can hold it.
+
+    ``Study.model_validate`` reads it back.
+    """
+    dumped: dict[str, Any] = json.loads(without_password(study.model_dump_json()))
+    return dumped

@@ -20,6 +20,7 @@ from typing_extensions import override
 from mhray.errors import MhrayError
 from mhray.training import workers
 from mhray.training.epochs import EpochRow
+from mhray.training.resume import mend
 from mhray.training.run import compose_run
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
@@ -73,6 +74,8 @@ def _run(job: TrialJob, overrides: list[str], directory: Path) -> None:
     config = compose_run(overrides, Path(job.config_dir) if job.config_dir else None)
     # The driver has built the data; a worker that does not see them must not build others.
     config.data.data_dir, config.data.source = job.data_dir, None
+    # The driver has looked, and said what it found; but what a trial was killed in comes later.
+    mend(directory)
     last = directory / "last.ckpt"
     workers.run(
         config,
