@@ -8,12 +8,14 @@ MhrayError
 │   └── DataFormatError      a file is not what the format says (ValueError)
 │       └── UnsafePickleError    a pickle asks for more than plain arrays
 ├── StorageError             a directory, database or port cannot be opened or written
+│   └── FullDiskError        nothing more fits; what was written is whole
 ├── StudyConflictError       the journal holds another study, or another sweep runs it
 └── DivergedError            a loss became NaN or infinite
 
 A message has three parts: where, what is wrong, what to write instead.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -57,6 +59,10 @@ class StorageError(MhrayError):
     """A directory, a database or a port cannot be opened or written."""
 
 
+class FullDiskError(StorageError):
+    """Nothing more fits on a disk. What was written is whole, and the same command goes on."""
+
+
 class StudyConflictError(MhrayError):
     """The journal holds another study under this name, or another sweep is running it."""
 
@@ -94,6 +100,34 @@ def reading(path: Path) -> Iterator[None]:
         raise StorageError(
             f"{path}: cannot be read ({os.strerror(error.errno or 0)}); make it readable"
         ) from None
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk, or a user's part of it, is full."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def full_disk(where: Path | str) -> FullDiskError:
+    """The error for a place in which nothing more fits.
+
+    >>> print(full_disk("studies/s"))
+    storage: studies/s is on a full disk; delete what you can spare there, such as checkpoints of other studies, and run the same command again
+    """
+    return FullDiskError(
+        f"storage: {where} is on a full disk; delete what you can spare there, such as checkpoints "
+        "of other studies, and run the same command again"
+    )
+
+
+@contextmanager
+def filling(directory: Path) -> Iterator[None]:
+    """Turns what the system says of a full disk into a :class:`FullDiskError`."""
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise full_disk(directory) from None
+        raise
 
 
 def printable(text: str, longest: int | None = None) -> str:

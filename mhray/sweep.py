@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mhray
-from mhray.errors import ConfigError, MhrayError, without_password
+from mhray.errors import ConfigError, FullDiskError, MhrayError, without_password
 from mhray.training.project import shipped_directory
 from mhray.tuning.console import console_on
 from mhray.tuning.plan import check, print_plan
@@ -29,7 +29,7 @@ examples:
 exit codes:
   0  the study is complete
   2  something is wrong with the study, its data or its storage; the message says what to write
-  3  stopped; the same command resumes it
+  3  stopped, by a signal or a full disk; the same command resumes it
   4  every trial has ended and none is complete
 """
 
@@ -40,12 +40,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with handled(FROM_A_MACHINE, signal.default_int_handler):
             return _run(options)
+    except FullDiskError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _stopped(options)
     except MhrayError as error:
         print(f"error: {without_password(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"stopped; resume with: {_command(options)}", file=sys.stderr)
-        return 3
+        return _stopped(options)
+
+
+def _stopped(options: argparse.Namespace) -> int:
+    print(f"stopped; resume with: {_command(options)}", file=sys.stderr)
+    return 3
 
 
 def parser() -> argparse.ArgumentParser:

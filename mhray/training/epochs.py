@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from typing_extensions import override
 
 from mhray.durable import replacing
-from mhray.errors import ConfigError, did_you_mean
+from mhray.errors import ConfigError, did_you_mean, filling
 from mhray.heads import Head
 from mhray.models.trained_heads import predicted_heads, trained_heads
 from mhray.training.cost import MeasureCost
@@ -241,7 +241,8 @@ class ReportEpoch(Checkpoint):
         best = self.best.metrics[self.selection.metric]
         seconds, pace = time.monotonic() - self.started, self.cost.images_per_second
         self.last = EpochRow(epoch, metrics, best, seconds, time.time(), pace)
-        self._save(trainer, improved=improved)
+        with filling(self.directory):
+            self._save(trainer, improved=improved)
         self._report(self.last)
 
     @override

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mhray.durable import write_durably
-from mhray.errors import StorageError
+from mhray.errors import StorageError, full_disk, is_full
 
 PAUSE = 0.25  # seconds between looks into the file: what is written in between goes out together
 LONGEST_PAUSE = 15.0  # seconds
@@ -211,6 +211,8 @@ def _whole_lines(path: Path) -> int:
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
+    if is_full(error):
+        return full_disk(path.parent)
     reason = os.strerror(error.errno) if error.errno else str(error)
     return StorageError(
         f"storage: {path} cannot be written ({reason}); free space there, or write a directory "

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mhray.durable import write_durably
+from mhray.errors import filling
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class RunResult:
 
     def write(self, directory: Path) -> None:
         """Write ``result.json``, whole or not at all."""
-        write_durably(directory / "result.json", json.dumps(asdict(self), indent=2) + "\n")
+        with filling(directory):
+            write_durably(directory / "result.json", json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, directory: Path) -> "RunResult":

@@ -213,6 +213,10 @@ class Journal:
         """Record a trial's MLflow run, if MLflow was away when the trial ended."""
         self._set_late(number, MLFLOW_RUN_ID, run_id)
 
+    def forget_checkpoint(self, number: int) -> None:
+        """Record that the checkpoints of a finished trial are deleted."""
+        self._set_late(number, CHECKPOINT, "")
+
     def published(self) -> list[Any]:
         """What :meth:`set_published` recorded last; empty if nothing."""
         return list(self._study.user_attrs.get(PUBLISHED, []))
@@ -255,7 +259,7 @@ class Journal:
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
         noted = self._study.user_attrs
-        keys = {name: f"{name}:{trial.number}" for name in (MLFLOW_RUN_ID, TEST)}
+        keys = {name: f"{name}:{trial.number}" for name in (CHECKPOINT, MLFLOW_RUN_ID, TEST)}
         record = _record(trial, {name: noted[key] for name, key in keys.items() if key in noted})
         return as_run(record, noted.get(TAKEOVERS, ()), lambda n: self._attributes(n)[EPOCHS])
 

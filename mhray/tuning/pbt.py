@@ -15,7 +15,7 @@ from ray.tune.schedulers import FIFOScheduler
 from typing_extensions import override
 
 from mhray.durable import replacing
-from mhray.errors import StorageError
+from mhray.errors import StorageError, full_disk, is_full
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.population import takeovers
@@ -142,6 +142,8 @@ class PopulationBasedTraining(FIFOScheduler):
                 with replacing(own / name) as draft:
                     shutil.copyfile(parent / name, draft)
         except OSError as error:
+            if is_full(error):
+                raise full_disk(own) from None
             raise StorageError(
                 f"storage: {parent} cannot be copied to {own} ({error.strerror}); mend that, and "
                 "run the same command again"

@@ -15,7 +15,7 @@ from mhray.training.epochs import Selection
 from mhray.training.sizes import WHAT_FITS, bytes_of
 from mhray.tuning.enqueue_kinds import Enqueue
 from mhray.tuning.sampler_kinds import Grid, GridSampler, Nsga2Sampler, Sampler, Tpe, TpeSampler
-from mhray.tuning.scheduler_kinds import AshaScheduler, Scheduler
+from mhray.tuning.scheduler_kinds import AshaScheduler, PbtScheduler, Scheduler
 from mhray.tuning.schema import MARK, Scalar, Section, has_one_kind, kind_of, written
 from mhray.tuning.space import OverridePath, Space
 
@@ -222,6 +222,8 @@ class Study(Section):
         budget: where the sweep ends, at whichever limit comes first.
         resources: what part of the machines the sweep takes.
         storage: the directory in which the study gets one of its own.
+        keep_checkpoints (trials): the best by select, whose checkpoints stay when they have ended,
+            beside trial 0 and a Pareto front; null: all, as with a grid and a population.
         journal: auto: SQLite in the study's directory; or an Optuna URL; or journal-file:<path>.
         mlflow: where the sweep is recorded.
         confirm: null; reserved.
@@ -240,6 +242,7 @@ class Study(Section):
     budget: Budget = Budget()
     resources: Resources = Resources()
     storage: Annotated[str, Field(min_length=1)] = "studies"
+    keep_checkpoints: Annotated[int, Field(ge=1)] | None = 10
     journal: Annotated[str, AfterValidator(_is_journal)] = "auto"
     mlflow: Mlflow = Mlflow()
     confirm: Annotated[None, BeforeValidator(_is_null)] = None
@@ -261,6 +264,12 @@ class Study(Section):
     def told(self) -> tuple[Goal, ...]:
         """What a complete trial is worth to the sampler."""
         return self.objectives if isinstance(self.sampler, Nsga2Sampler) else (self.select,)
+
+    @property
+    def keeps_all_checkpoints(self) -> bool:
+        """Whether any trial's checkpoints may be needed to the end, or are asked for."""
+        is_population = isinstance(self.scheduler, PbtScheduler)
+        return self.keep_checkpoints is None or self.grid is not None or is_population
 
     @property
     def grid(self) -> Grid | None:

@@ -17,7 +17,7 @@ from ray.tune import Callback, CLIReporter, FailureConfig, RunConfig, Stopper, T
 from ray.tune.experiment import Trial
 from typing_extensions import override
 
-from mhray.errors import MhrayError
+from mhray.errors import FullDiskError, MhrayError, filling
 from mhray.training import workers
 from mhray.training.epochs import EpochRow
 from mhray.training.resume import mend
@@ -27,7 +27,7 @@ from mhray.tuning.journal import Journal
 from mhray.tuning.limits import Limits
 from mhray.tuning.progress import Progress
 from mhray.tuning.schedulers import most_unfinished, scheduler_of
-from mhray.tuning.search import Observer, SearchPlan, StudySearch
+from mhray.tuning.search import FULL_DISK, Observer, SearchPlan, StudySearch
 from mhray.tuning.stopping import signals_stop
 from mhray.tuning.study import Study
 
@@ -60,6 +60,9 @@ def run_trial(assignment: dict[str, Any]) -> None:
     failure.unlink(missing_ok=True)
     try:
         _run(job, assignment["overrides"], directory)
+    except FullDiskError as error:
+        # The fault of the disk, not of the trial, which goes on once there is room.
+        tune.report({FULL_DISK: str(error)})
     except MhrayError as error:
         failure.write_text(str(error), encoding="utf-8")
         tune.report({"failure": str(error)})
@@ -231,7 +234,7 @@ def run_trials(
         ),
     )
     shutil.rmtree(plan.directory / "ray", ignore_errors=True)
-    with signals_stop(stopper.ask), progress.shown():
+    with signals_stop(stopper.ask), progress.shown(), filling(plan.directory):
         tuner.fit()
     shutil.rmtree(plan.directory / "ray", ignore_errors=True)
     guard.reraise()
