@@ -94,6 +94,6 @@ def delete_checkpoints(directory: Path) -> None:
             path.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(
-            f"keep_checkpoints: {directory} cannot be cleared ({error.strerror}); make it writable, "
-            "or write keep_checkpoints=null"
+            f"keep_checkpoints: {directory} cannot be cleared ({error.strerror}); make it "
+            "writable, or write keep_checkpoints=null"
         ) from None

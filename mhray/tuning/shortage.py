@@ -38,7 +38,7 @@ def missing_room(
     trials = most_with_checkpoints(study, at_a_time)
     needed = trials * checkpoint_bytes(parameters) - kept
     if needed > (free := free_bytes(directory)):
-        fewer = "fewer trials" if study.keeps_all_checkpoints else "a smaller keep_checkpoints"
+        fewer = "fewer trials" if trials == study.budget.trials else "a smaller keep_checkpoints"
         message = (
             f"the checkpoints of {trials} trials take {as_size(needed)} in "
             f"{study.storage}, where {as_size(free)} are free; write a storage with more room, or "
