@@ -2,15 +2,17 @@
 
 import argparse
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import mhray
-from mhray.errors import ConfigError, MhrayError
+from mhray.errors import ConfigError, FullDiskError, MhrayError, without_password
 from mhray.training.project import shipped_directory
 from mhray.tuning.console import console_on
 from mhray.tuning.plan import check, print_plan
+from mhray.tuning.stopping import FROM_A_MACHINE, handled
 from mhray.tuning.study_file import read_study
 
 EXAMPLES = """\
@@ -35,7 +37,7 @@ examples:
 exit codes:
   0  the study is complete
   2  something is wrong with the study, its data or its storage; the message says what to write
-  3  stopped; the same command resumes it
+  3  stopped, by a signal or a full disk; the same command resumes it
   4  every trial has ended and none is complete
 """
 
@@ -44,13 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = parser().parse_intermixed_args(arguments)
     try:
-        return _run(options)
-    except MhrayError as error:
+        with handled(FROM_A_MACHINE, signal.default_int_handler):
+            return _run(options)
+    except FullDiskError as error:
         print(f"error: {error}", file=sys.stderr)
+        return _stopped(options)
+    except MhrayError as error:
+        print(f"error: {without_password(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"stopped; resume with: {_command(options)}", file=sys.stderr)
-        return 3
+        return _stopped(options)
+
+
+def _stopped(options: argparse.Namespace) -> int:
+    print(f"stopped; resume with: {_command(options)}", file=sys.stderr)
+    return 3
 
 
 def parser() -> argparse.ArgumentParser:
@@ -119,7 +129,8 @@ def _find(path: Path) -> Path:
 def _command(options: argparse.Namespace) -> str:
     own = ["--config-dir", str(options.config_dir)] if options.config_dir else []
     words = ["python", "-m", "mhray.sweep", str(options.file), *options.overrides, *own]
-    return shlex.join(words)
+    # A terminal's lines end up in logs; who resumes knows the password.
+    return without_password(shlex.join(words))
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def reason_of(error: Exception) -> str:
     """What MLflow, its database or the disk has to say, in one line."""
     if "filesystem tracking backend" in str(error):
         return "MLflow no longer writes plain directories"
-    return str(error).splitlines()[0][:300]
+    return without_password(str(error)).splitlines()[0][:300]
 
 
 def unreachable(uri: str, error: Exception, key: str = URI_KEY) -> StorageError:

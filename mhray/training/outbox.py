@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from mhray.errors import StorageError
+from mhray.durable import write_durably
+from mhray.errors import StorageError, full_disk, is_full
 
 PAUSE = 0.25  # seconds between looks into the file: what is written in between goes out together
 LONGEST_PAUSE = 15.0  # seconds
@@ -154,10 +155,9 @@ class Outbox:
         return position if known == self._destination and position <= self._size else 0
 
     def _save_position(self, position: int) -> None:
-        draft = self._position_path.with_name(f".{self._position_path.name}")
+        place = {"destination": self._destination, "bytes": position}
         try:
-            draft.write_text(json.dumps({"destination": self._destination, "bytes": position}))
-            draft.replace(self._position_path)
+            write_durably(self._position_path, json.dumps(place))
         except OSError as error:
             raise _unwritable(self._position_path, error) from None
         self._position = position
@@ -236,6 +236,8 @@ def _whole_lines(path: Path) -> int:
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
+    if is_full(error):
+        return full_disk(path.parent)
     reason = os.strerror(error.errno) if error.errno else str(error)
     return StorageError(
         f"storage: {path} cannot be written ({reason}); free space there, or write a directory "

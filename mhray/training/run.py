@@ -20,7 +20,8 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from mhray.data.datamodule import CIFAR100MHDataModule
 from mhray.data.sources import describe_data
-from mhray.errors import ConfigError
+from mhray.durable import write_durably
+from mhray.errors import ConfigError, filling, without_password
 from mhray.heads import Head, heads_config
 from mhray.models.module import MultiheadLitModule
 from mhray.models.tally import refuse_shared_names
@@ -162,10 +163,12 @@ def train(
 
     Raises:
         StorageError: ``directory`` cannot be written.
+        FullDiskError: it could be, and nothing more fits.
         DivergedError: a loss became NaN or infinite.
     """
     make_directory(directory)
-    (directory / "config.yaml").write_text(OmegaConf.to_yaml(config), encoding="utf-8")
+    with filling(directory):
+        write_durably(directory / "config.yaml", without_password(OmegaConf.to_yaml(config)))
     seed_everything(config.seed, verbose=False)
     datamodule, module = build(config)
 

@@ -92,7 +92,7 @@ class Tracking:
             except FAILURES as error:
                 if not _is_refusal(error):
                     raise unreachable(self.uri, error) from None
-                _log.warning("MLflow refuses what belongs to %s: %s", key, error)
+                _log.warning("MLflow refuses what belongs to %s: %s", key, reason_of(error))
 
     def runs(self) -> dict[str, list[Run]]:
         """All runs by key; a key of several runs was written by something else as well.

@@ -12,6 +12,7 @@ from typing import Any
 from mhray.errors import ConfigError, MhrayError, no_such_head
 from mhray.heads import Head
 from mhray.training.unknown_keys import KEYS_OF_A_RUN
+from mhray.tuning.capacity import parallel_trials
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.enqueue_rules import unfit_weights
 from mhray.tuning.left_out import incomparable_heads, unfit_heads, unlogged_metrics, variants
@@ -63,7 +64,8 @@ def check_study(file: StudyFile, world: World) -> Study:
     findings += [finding for finding in drawn if finding[1] not in told]
     findings += _late_decision(study, world.compose(base))
     findings += missing_resources(study.resources, world.available)
-    findings += missing_room(study, max(sizes), world.free_bytes)
+    at_a_time = parallel_trials(study.resources, world.available)
+    findings += missing_room(study, max(sizes), world.free_bytes, at_a_time)
     # Of an entry that the file alone shows to be wrong, enough is said.
     problems += [
         file.source.problem(location, message)

@@ -18,7 +18,7 @@ class CheckedStudy:
 
     Attributes:
         study: with its heads filled in.
-        text: the study file, as written.
+        text: the study file, as written, but without passwords.
         base: the config of a trial that varies nothing.
         heads: of the data.
         predicted: those of them that each kind of trial predicts.

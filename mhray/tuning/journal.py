@@ -124,6 +124,10 @@ class Journal(StudyJournal):
         """Record a trial's MLflow run, if MLflow was away when the trial ended."""
         self._set_late(number, MLFLOW_RUN_ID, run_id)
 
+    def forget_checkpoint(self, number: int) -> None:
+        """Record that the checkpoints of a finished trial are deleted."""
+        self._set_late(number, CHECKPOINT, "")
+
     def trials(self, *states: State) -> list[TrialRecord]:
         """The trials in these states (all if none is named), by number."""
         wanted = [TrialState[state] for state in states or STATES]
@@ -149,7 +153,7 @@ class Journal(StudyJournal):
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
         noted = self._study.user_attrs
-        keys = {name: f"{name}:{trial.number}" for name in (MLFLOW_RUN_ID, TEST)}
+        keys = {name: f"{name}:{trial.number}" for name in (CHECKPOINT, MLFLOW_RUN_ID, TEST)}
         record = _record(trial, {name: noted[key] for name, key in keys.items() if key in noted})
         return as_run(record, noted.get(TAKEOVERS, ()), lambda n: self._attributes(n)[EPOCHS])
 

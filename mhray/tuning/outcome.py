@@ -16,6 +16,7 @@ from mhray.data.dataset import CIFAR100MHDataset
 from mhray.errors import StorageError
 from mhray.training.epochs import Selection
 from mhray.training.origin import reproduce_line
+from mhray.training.resume import why_not_whole
 from mhray.training.run import compose_run, evaluate_test, load_model
 from mhray.training.served_model import NetworkSpec, log_best_model
 from mhray.tuning.journal import Journal
@@ -124,9 +125,9 @@ class Outcome:
 
 def _checkpoint_of(record: TrialRecord) -> Path:
     path = Path(record.checkpoint)
-    if not path.is_file():
+    if problem := why_not_whole(path):
         raise StorageError(
-            f"storage: {path}, the best epoch of trial {record.number}, is gone; put it back, or "
+            f"storage: {path}, the best epoch of trial {record.number}, {problem}; put it back, or "
             "write another name to start anew"
         )
     return path

@@ -14,6 +14,7 @@ from rich.console import Console
 from mhray.errors import without_password
 from mhray.heads import Head
 from mhray.models.trained_heads import predicted_heads
+from mhray.training.directory import refuse_links
 from mhray.training.mistakes import check_config
 from mhray.training.origin import reproduce_line
 from mhray.training.run import (
@@ -52,8 +53,16 @@ def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
     kinds = variants(study, compose, fixed_overrides(study))
     predicted = tuple(predicted_heads(heads, kind.train_heads) for kind in kinds)
     directory = Path(study.storage).resolve() / study.name
+    refuse_links(directory)
     return CheckedStudy(
-        study, file.text, base, heads, predicted, world.available, directory, config_dir
+        study,
+        without_password(file.text),
+        base,
+        heads,
+        predicted,
+        world.available,
+        directory,
+        config_dir,
     )
 
 
@@ -112,7 +121,7 @@ def in_full(study: Study) -> str:
     text: str = yaml.safe_dump(
         dump_study(study), sort_keys=False, default_flow_style=None, width=110, allow_unicode=True
     )
-    return without_password(text.rstrip())
+    return text.rstrip()
 
 
 def print_headline(checked: CheckedStudy, console: Console) -> None:

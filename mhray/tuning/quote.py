@@ -14,7 +14,7 @@ from statistics import fmean
 
 from mhray.tuning.courses import Reached, courses
 from mhray.tuning.draws import Drawn
-from mhray.tuning.shortage import checkpoint_bytes
+from mhray.tuning.shortage import checkpoint_bytes, most_with_checkpoints
 from mhray.tuning.span import Span
 from mhray.tuning.speeds import Measured, Pace, SweepSpeed, overheads, pace_of
 from mhray.tuning.study import Study
@@ -117,9 +117,9 @@ def unknown_networks(plan: Plan, sweeps: Sequence[SweepSpeed]) -> list[str]:
 
 
 def disk_bytes(plan: Plan) -> float:
-    """What all trials' checkpoints take, at most and to a few kilobytes each."""
+    """What checkpoints take on the disk, at most and to a few kilobytes each."""
     mean = sum(drawn.share * drawn.load.parameters for drawn in plan.networks)
-    return checkpoint_bytes(mean) * plan.study.budget.trials
+    return checkpoint_bytes(mean) * most_with_checkpoints(plan.study, plan.places)
 
 
 def _held(study: Study) -> float:

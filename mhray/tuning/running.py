@@ -4,10 +4,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mhray.errors import StorageError
 from mhray.training.connection import connected
+from mhray.training.resume import mend
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.courses import Reached
 from mhray.tuning.journal import Journal
+from mhray.tuning.kept import KeptCheckpoints
 from mhray.tuning.limits import Limits
 from mhray.tuning.progress import Progress
 from mhray.tuning.quote import Quote
@@ -29,6 +32,7 @@ def run_missing(
     if len(ended) >= study.budget.trials:
         console.print(f"all {len(ended)} trials have ended; this is their result", markup=False)
         return True
+    _refuse_checkpoints_of_others(checked.directory, journal)
     quoting = Quoting(checked)
     stand = [Reached.of(record) for record in journal.trials()]
     known = quoting.of(stand, journal.spent.seconds)
@@ -46,11 +50,29 @@ def run_missing(
     progress = _progress(checked, journal, console, known)
     for line in quoting.lines(stand, journal.spent.seconds):
         console.print(line, markup=False)
-    with connected(needs_dashboard=study.resources.workers_per_trial > 1):
-        is_at_its_end = run_trials(study, journal, plan, [mlflow], progress)
+    kept = KeptCheckpoints(study, journal, checked.trial_directory)
+    kept.delete_superfluous()
+    for orphan in journal.orphans():
+        if damage := mend(checked.trial_directory(orphan.number)):
+            console.print(f"trial {orphan.number}: {damage}", markup=False, soft_wrap=True)
+    resources = study.resources
+    with connected(
+        needs_dashboard=resources.workers_per_trial > 1, is_open=resources.open_to_network
+    ):
+        is_at_its_end = run_trials(study, journal, plan, [mlflow, kept], progress)
+    kept.delete_left_over()
     if is_at_its_end and len(journal.ended()) < study.budget.trials:
         console.print(_what_ended(limits, journal), markup=False)
     return is_at_its_end
+
+
+def _refuse_checkpoints_of_others(directory: Path, journal: Journal) -> None:
+    """A trial goes on from what lies in its directory, which an empty journal knows nothing of."""
+    if not journal.trials() and any(directory.glob("checkpoints/*/*.ckpt")):
+        raise StorageError(
+            f"journal: holds no trial of this study, but {directory / 'checkpoints'} does; put the "
+            "journal back that they belong to, or write another name to start anew"
+        )
 
 
 def _plan(checked: CheckedStudy, mlflow: MlflowObserver, limits: Limits) -> SweepPlan:

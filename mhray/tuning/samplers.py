@@ -19,6 +19,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 from typing_extensions import override
 
+from mhray.tuning.cmaes import CmaEs
 from mhray.tuning.grid import parameters_of
 from mhray.tuning.sampler_kinds import (
     CmaesSampler,
@@ -133,7 +134,7 @@ def _sampler_of(study: Study, drawn: int) -> BaseSampler:
         case QmcSampler(qmc=qmc):
             made = _qmc(qmc, drawn)
         case CmaesSampler(cmaes=cmaes):
-            made = samplers.CmaEsSampler(seed=cmaes.seed + drawn, warn_independent_sampling=False)
+            made = CmaEs(seed=cmaes.seed + drawn, warn_independent_sampling=False)
         case GpSampler(gp=gp):
             made = _gp(gp, drawn)
         case Nsga2Sampler(nsga2=nsga2):

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from ray.tune.search import Searcher
 from typing_extensions import override
 
+from mhray.errors import FullDiskError
 from mhray.training.epochs import EpochRow
 from mhray.tuning.distributions import Draw
 from mhray.tuning.grid import seed_of
@@ -28,6 +29,8 @@ from mhray.tuning.study import Study
 from mhray.tuning.trial_overrides import fixed_overrides, overrides_of
 from mhray.tuning.world import Compose
 from mhray.tuning.yaml_lines import Value
+
+FULL_DISK = "full_disk"  # what a trial reports in place of an epoch that it could not save
 
 
 class Observer(Protocol):
@@ -148,6 +151,8 @@ class StudySearch(Searcher):
         return self._journal.trial(trial.number)
 
     def _record(self, number: int, result: Mapping[str, Any]) -> None:
+        if FULL_DISK in result:
+            raise FullDiskError(result[FULL_DISK])
         if "epoch" not in result or "failure" in result:
             return
         row = row_of(result)

@@ -23,7 +23,7 @@ def missing_resources(resources: Resources, available: Capacity) -> Iterator[tup
 
 
 def missing_room(
-    study: Study, parameters: int, free_bytes: FreeBytes
+    study: Study, parameters: int, free_bytes: FreeBytes, at_a_time: int = 1
 ) -> Iterator[tuple[Location, str]]:
     """Whether the disk is too small for the checkpoints that the budget implies.
 
@@ -31,17 +31,30 @@ def missing_room(
         study: what it has written already is not counted again.
         parameters: of its largest network.
         free_bytes: the room on the disk of a directory.
+        at_a_time: how many trials run.
     """
     directory = Path(study.storage).resolve() / study.name
     kept = sum(file.stat().st_size for file in directory.glob("checkpoints/*/*.ckpt"))
-    needed = study.budget.trials * checkpoint_bytes(parameters) - kept
+    trials = most_with_checkpoints(study, at_a_time)
+    needed = trials * checkpoint_bytes(parameters) - kept
     if needed > (free := free_bytes(directory)):
+        fewer = "fewer trials" if trials == study.budget.trials else "a smaller keep_checkpoints"
         message = (
-            f"the checkpoints of {study.budget.trials} trials take {as_size(needed)} in "
+            f"the checkpoints of {trials} trials take {as_size(needed)} in "
             f"{study.storage}, where {as_size(free)} are free; write a storage with more room, or "
-            "fewer trials"
+            f"{fewer}"
         )
         yield ("budget", "trials"), message
+
+
+def most_with_checkpoints(study: Study, at_a_time: int) -> int:
+    """How many trials have checkpoints at most: those that are kept, trial 0, and those that run.
+
+    A Pareto front may be of all of them.
+    """
+    if study.keeps_all_checkpoints or len(study.objectives) > 1:
+        return study.budget.trials
+    return min(study.budget.trials, (study.keep_checkpoints or 0) + 1 + at_a_time)
 
 
 def checkpoint_bytes(parameters: float) -> float:

@@ -16,6 +16,7 @@ import joblib
 from platformdirs import user_cache_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mhray.durable import write_durably
 from mhray.training.load import Load
 
 KEPT = 500  # lines, the newest
@@ -126,10 +127,8 @@ def record(sweep: SweepSpeed) -> None:
         path = _file()
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        draft = path.with_name(f".{path.name}")
         kept = [*lines[1 - KEPT :], sweep.model_dump_json()]
-        draft.write_text("\n".join(kept) + "\n", encoding="utf-8")
-        draft.replace(path)
+        write_durably(path, "\n".join(kept) + "\n", is_shared=True)
 
 
 def _pace(logs: Sequence[float]) -> Pace:

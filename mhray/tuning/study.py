@@ -4,17 +4,18 @@ The form that pydantic can check entry by entry, with every default; :mod:`mhray
 what entries have to do with each other.
 """
 
+import json
 import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Strict, Tag
 
-from mhray.errors import did_you_mean
+from mhray.errors import did_you_mean, without_password
 from mhray.training.epochs import Selection
 from mhray.training.sizes import WHAT_FITS, bytes_of
 from mhray.tuning.enqueue_kinds import Enqueue
 from mhray.tuning.sampler_kinds import Grid, GridSampler, Nsga2Sampler, Sampler, Tpe, TpeSampler
-from mhray.tuning.scheduler_kinds import AshaScheduler, Scheduler
+from mhray.tuning.scheduler_kinds import AshaScheduler, PbtScheduler, Scheduler
 from mhray.tuning.schema import MARK, Scalar, Section, has_one_kind, kind_of, written
 from mhray.tuning.space import OverridePath, Space
 
@@ -131,12 +132,15 @@ class Resources(Section):
         parallel_trials (trials): those that run at the same time; auto: as many as fit.
         workers_per_trial (workers): Ray Train processes that train one model.
         retries (starts): further starts of a trial whose process died.
+        open_to_network: whether a Ray that the sweep starts listens beyond this machine, still with
+            a token; false: on the loopback alone.
     """
 
     parallel_trials: Parallel = "auto"
     workers_per_trial: Annotated[int, Field(ge=1)] = 1
     per_worker: PerWorker = PerWorker()
     retries: Annotated[int, Field(ge=0)] = 2
+    open_to_network: bool = False
 
     @property
     def gpus_per_trial(self) -> float:
@@ -218,6 +222,8 @@ class Study(Section):
         budget: where the sweep ends, at whichever limit comes first.
         resources: what part of the machines the sweep takes.
         storage: the directory in which the study gets one of its own.
+        keep_checkpoints (trials): the best by select, whose checkpoints stay when they have ended,
+            beside trial 0 and a Pareto front; null: all, as with a grid and a population.
         journal: auto: SQLite in the study's directory; or an Optuna URL; or journal-file:<path>.
         mlflow: where the sweep is recorded.
         confirm: null; reserved.
@@ -236,6 +242,7 @@ class Study(Section):
     budget: Budget = Budget()
     resources: Resources = Resources()
     storage: Annotated[str, Field(min_length=1)] = "studies"
+    keep_checkpoints: Annotated[int, Field(ge=1)] | None = 10
     journal: Annotated[str, AfterValidator(_is_journal)] = "auto"
     mlflow: Mlflow = Mlflow()
     confirm: Annotated[None, BeforeValidator(_is_null)] = None
@@ -259,11 +266,21 @@ class Study(Section):
         return self.objectives if isinstance(self.sampler, Nsga2Sampler) else (self.select,)
 
     @property
+    def keeps_all_checkpoints(self) -> bool:
+        """Whether any trial's checkpoints may be needed to the end, or are asked for."""
+        is_population = isinstance(self.scheduler, PbtScheduler)
+        return self.keep_checkpoints is None or self.grid is not None or is_population
+
+    @property
     def grid(self) -> Grid | None:
         """What the sampler goes through, if it is a grid."""
         return self.sampler.grid if isinstance(self.sampler, GridSampler) else None
 
 
 def dump_study(study: Study) -> dict[str, Any]:
-    """A study with every default, as JSON can hold it; ``Study.model_validate`` reads it back."""
-    return study.model_dump(mode="json")
+    """A study with every default and without passwords, as JSON can hold it.
+
+    ``Study.model_validate`` reads it back.
+    """
+    dumped: dict[str, Any] = json.loads(without_password(study.model_dump_json()))
+    return dumped

@@ -6,15 +6,10 @@ loses finished trials when the driver is killed.
 """
 
 import gc
-import os
 import shutil
-import signal
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from ray import tune
@@ -22,19 +17,19 @@ from ray.tune import Callback, CLIReporter, FailureConfig, RunConfig, Stopper, T
 from ray.tune.experiment import Trial
 from typing_extensions import override
 
-from mhray.errors import MhrayError
+from mhray.errors import FullDiskError, MhrayError, filling
 from mhray.training import workers
 from mhray.training.epochs import EpochRow
+from mhray.training.resume import mend
 from mhray.training.run import compose_run
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.limits import Limits
 from mhray.tuning.progress import Progress
 from mhray.tuning.schedulers import most_unfinished, scheduler_of
-from mhray.tuning.search import Observer, SearchPlan, StudySearch
+from mhray.tuning.search import FULL_DISK, Observer, SearchPlan, StudySearch
+from mhray.tuning.stopping import signals_stop
 from mhray.tuning.study import Study
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -65,6 +60,9 @@ def run_trial(assignment: dict[str, Any]) -> None:
     failure.unlink(missing_ok=True)
     try:
         _run(job, assignment["overrides"], directory)
+    except FullDiskError as error:
+        # The fault of the disk, not of the trial, which goes on once there is room.
+        tune.report({FULL_DISK: str(error)})
     except MhrayError as error:
         failure.write_text(str(error), encoding="utf-8")
         tune.report({"failure": str(error)})
@@ -79,6 +77,8 @@ def _run(job: TrialJob, overrides: list[str], directory: Path) -> None:
     config = compose_run(overrides, Path(job.config_dir) if job.config_dir else None)
     # The driver has built the data; a worker that does not see them must not build others.
     config.data.data_dir, config.data.source = job.data_dir, None
+    # The driver has looked, and said what it found; but what a trial was killed in comes later.
+    mend(directory)
     last = directory / "last.ckpt"
     workers.run(
         config,
@@ -101,6 +101,11 @@ class SweepStopper(Stopper):
         self._guard = guard
         self._progress = progress
         self.was_asked_to_stop = False
+
+    def ask(self) -> bool:
+        """Have the sweep stopped; returns whether nobody has asked before."""
+        is_new, self.was_asked_to_stop = not self.was_asked_to_stop, True
+        return is_new
 
     @override
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -229,7 +234,7 @@ def run_trials(
         ),
     )
     shutil.rmtree(plan.directory / "ray", ignore_errors=True)
-    with _signals_stop(stopper), progress.shown():
+    with signals_stop(stopper.ask), progress.shown(), filling(plan.directory):
         tuner.fit()
     shutil.rmtree(plan.directory / "ray", ignore_errors=True)
     guard.reraise()
@@ -258,22 +263,3 @@ def _resources(study: Study) -> tune.PlacementGroupFactory:
     worker = study.resources.per_worker
     memory = {"memory": worker.memory_bytes} if worker.memory else {}
     return tune.PlacementGroupFactory([{"CPU": worker.cpus, "GPU": worker.gpus, **memory}])
-
-
-@contextmanager
-def _signals_stop(stopper: SweepStopper) -> Iterator[None]:
-    """The first signal stops the trials and keeps what is done; the second ends at once."""
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        if stopper.was_asked_to_stop:
-            raise KeyboardInterrupt
-        # Nothing is printed here: the interrupted code may be in the middle of a line itself.
-        stopper.was_asked_to_stop = True
-
-    before = {name: signal.signal(name, stop) for name in SIGNALS}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
