@@ -9,7 +9,9 @@ MhrayError
 │       └── UnsafePickleError    a pickle asks for more than plain arrays
 ├── StorageError             a directory, database or port cannot be opened or written
 ├── StudyConflictError       the journal holds another study, or another sweep runs it
-└── DivergedError            a loss became NaN or infinite
+├── DivergedError            a loss became NaN or infinite
+├── WorkerLostError          a process that trains is gone
+└── FailingTrialsError       too many trials of a sweep failed for the same reason
 
 A message has three parts: where, what is wrong, what to write instead.
 """
@@ -60,6 +62,14 @@ class StudyConflictError(MhrayError):
 
 class DivergedError(MhrayError):
     """A loss became NaN or infinite."""
+
+
+class WorkerLostError(MhrayError):
+    """A process that trains is gone: killed, out of memory, or its machine lost."""
+
+
+class FailingTrialsError(MhrayError):
+    """Too many trials of a sweep failed for the same reason, so it was stopped."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -25,10 +25,10 @@ examples:
       the same with other values
 
 exit codes:
-  0  the study is complete
+  0  the study is complete; single trials may have failed, and a line names them
   2  something is wrong with the study, its data or its storage; the message says what to write
   3  stopped; the same command resumes it
-  4  every trial has ended and none is complete
+  4  every trial has ended and none is complete, or too many failed for the same reason
 """
 
 

@@ -31,11 +31,12 @@ from ray.train import (
 from ray.train import report as report_to_train
 from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.train.v2.api.exceptions import WorkerGroupError
 from ray.util.queue import Empty, Queue
 from typing_extensions import override
 
-from mhray.errors import MhrayError
+from mhray.errors import MhrayError, WorkerLostError
 from mhray.training.connection import connected
 from mhray.training.directory import make_directory
 from mhray.training.epochs import EpochRow
@@ -174,7 +175,7 @@ def _forward_while(fit: Callable[[], object], rows: Queue, report: Report) -> No
 
 
 def _cause_of(error: BaseException) -> BaseException:
-    """The worker's own exception, where Ray has wrapped one that mhray raises on purpose."""
+    """The worker's own exception, where mhray raises it on purpose; or that a worker is gone."""
     if not isinstance(error, WorkerGroupError):
         return error
     causes = [
@@ -183,7 +184,13 @@ def _cause_of(error: BaseException) -> BaseException:
         for cause in (failure, failure.__cause__)
         if isinstance(cause, MhrayError)
     ]
-    return causes[0] if causes else error
+    if causes:
+        return causes[0]
+    is_lost = any(
+        isinstance(failure, WorkerHealthCheckFailedError)
+        for failure in error.worker_failures.values()
+    )
+    return WorkerLostError(f"a worker is gone: {error}") if is_lost else error
 
 
 def _loop_of_one_worker(plan: dict[str, Any]) -> None:

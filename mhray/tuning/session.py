@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mhray.data.batches import fingerprint
-from mhray.errors import StudyConflictError
+from mhray.errors import FailingTrialsError, StudyConflictError
 from mhray.training.chatter import chatter_to
 from mhray.training.directory import make_directory
 from mhray.training.origin import origin
@@ -34,7 +34,7 @@ from mhray.tuning.report import best_of, print_result
 from mhray.tuning.running import run_missing
 from mhray.tuning.study import dump_study
 
-DONE, STOPPED, NOTHING_COMPLETE = 0, 3, 4
+DONE, STOPPED, FAILED = 0, 3, 4
 
 
 def start(checked: CheckedStudy, command: str) -> int:
@@ -45,7 +45,8 @@ def start(checked: CheckedStudy, command: str) -> int:
         command: what resumes the study, printed if it is stopped.
 
     Returns:
-        The exit code: 0 complete, 3 stopped, 4 ended without a complete trial.
+        The exit code: 0 complete, 3 stopped, 4 ended without a complete trial, or stopped
+        because too many failed for the same reason.
 
     Raises:
         StorageError: the storage, the journal or MLflow's store cannot be opened.
@@ -75,6 +76,11 @@ def _start(checked: CheckedStudy, console: Console, command: str) -> int:
                 leave_speeds(checked, journal.ended(), journal.spent.seconds)
             return code
         mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.study.selection))
+    except FailingTrialsError as error:
+        mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.study.selection))
+        console.print(f"stopped: {error}", markup=False, soft_wrap=True)
+        console.print(f"go on with: {command}", markup=False, soft_wrap=True)
+        return FAILED
     finally:
         journal.save_spent()
         _close(mlflow, console)
@@ -90,7 +96,7 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
         console, checked.study, records, checked.shown_metrics, checked.config_dir, checked.heads
     )
     outcome.publish()
-    return DONE if best_of(records, checked.study.selection) else NOTHING_COMPLETE
+    return DONE if best_of(records, checked.study.selection) else FAILED
 
 
 def _close(mlflow: MlflowObserver, console: Console) -> None:
