@@ -1,7 +1,7 @@
 """What is said of each failure, and when they are no longer single ones and the sweep stops.
 
 A reason is told once in full, with its place in the user's code; later trials refer to the first.
-If the first trials of a start all fail for one reason, or most of the last ones, the next would too.
+If the first trials of a start all fail for one reason, or most of the last ones, so would the next.
 """
 
 from collections import deque
