@@ -7,6 +7,7 @@ import optuna
 import pytest
 from hydra.utils import instantiate
 
+from mhray.training.mistakes import check_config
 from mhray.training.project import shipped_directory
 from mhray.training.run import compose_run, read_heads_of, weighting_of
 from mhray.tuning.capacity import Capacity
@@ -51,6 +52,7 @@ def test_every_study_is_sound_and_three_of_its_trials_compose(path):
         file,
         World(
             compose=compose_run,
+            check=lambda overrides: check_config(compose_run(overrides)),
             read_heads=lambda config: read_heads_of(config)[0],
             make_weighting=weighting_of,
             try_out=lambda config: 0,  # a step of each would take seconds; see the spaces below

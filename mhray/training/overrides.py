@@ -93,6 +93,15 @@ def is_group(name: str) -> bool:
     return name.isidentifier() and (config_directory() / name).is_dir()
 
 
+def groups() -> list[str]:
+    """The shipped groups.
+
+    >>> groups()[:3]
+    ['data', 'experiment', 'logger']
+    """
+    return sorted(path.name for path in config_directory().iterdir() if path.is_dir())
+
+
 def options_of(group: str) -> list[str]:
     """The options of a shipped group.
 

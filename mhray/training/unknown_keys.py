@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mhray.errors import ConfigError, did_you_mean
-from mhray.training.overrides import options_of
+from mhray.training.overrides import groups, options_of
 from mhray.training.project import config_directory
 
 KEYS_OF_A_RUN = (
@@ -56,7 +56,7 @@ def unknown_key(error: OmegaConfBaseException, override: str) -> str:
     if remedy := _remedy(path, beside, override):
         return f"{override.partition('=')[0]}: {remedy}"
     if "." not in path:
-        return _unknown(path, key, KEYS_OF_A_RUN)
+        return _unknown(path, key, _words_of_a_run())
     return _unknown(path, key, options_of("logger") if path == f"logger.{key}" else _keys(beside))
 
 
@@ -75,6 +75,11 @@ def unknown_arguments(node: DictConfig, path: str) -> Iterator[str]:
         for key in _keys(node):
             if key not in known:
                 yield _unknown(f"{path}.{key}", key, known)
+
+
+def _words_of_a_run() -> list[str]:
+    """What an override of a run can begin with: its keys, and groups that leave none."""
+    return list(dict.fromkeys((*KEYS_OF_A_RUN, *groups())))
 
 
 def _keys(node: DictConfig | None) -> list[str]:
@@ -99,7 +104,7 @@ def _deeper(typed: str, value: str, paths: Sequence[str]) -> str:
     longer = [path for path in paths if path.endswith(f".{typed}")]
     if longer:
         return f"unknown key; write {' or '.join(f'{path}={value}' for path in longer)}"
-    if "." in typed or get_close_matches(typed, KEYS_OF_A_RUN):
+    if "." in typed or get_close_matches(typed, _words_of_a_run()):
         return ""
     close = get_close_matches(typed, [path.rpartition(".")[2] for path in paths], n=1)
     meant = [path for path in paths if close and path.endswith(f".{close[0]}")]

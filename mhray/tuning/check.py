@@ -4,13 +4,14 @@ All of them come in as one :class:`World`: this module imports none, trains noth
 nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from mhray.errors import MhrayError, no_such_head
+from mhray.errors import ConfigError, MhrayError, no_such_head
 from mhray.heads import Head
+from mhray.training.unknown_keys import KEYS_OF_A_RUN
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.enqueue_rules import unfit_weights
 from mhray.tuning.left_out import incomparable_heads, unfit_heads, unlogged_metrics, variants
@@ -23,7 +24,9 @@ from mhray.tuning.trial_overrides import fixed_overrides
 from mhray.tuning.tried_draws import Attempt, text_problem, unfitting_draws
 from mhray.tuning.weightings import unfit_weightings
 from mhray.tuning.world import Compose, World, refusal, remembering
-from mhray.tuning.yaml_lines import Problem
+from mhray.tuning.yaml_lines import Location, Problem
+
+_WITHOUT_DATA = set(KEYS_OF_A_RUN) - {"data", "paths"}
 
 
 def check_study(file: StudyFile, world: World) -> Study:
@@ -38,12 +41,12 @@ def check_study(file: StudyFile, world: World) -> Study:
     """
     world = replace(world, compose=remembering(world.compose))
     study = file.study
-    base, findings = _fitting_base(study, world.compose)
+    base, findings = _fitting_base(study, world)
     sizes = [0]
     attempt: Attempt = world.compose
     problems: list[Problem] = []
     try:
-        heads = world.read_heads(world.compose(base))
+        heads = _heads_of(world, base, findings)
     except MhrayError as unreadable:
         # A wrong base reads the wrong data, about which there is nothing to say.
         findings += [] if findings else by_path(study, str(unreadable))
@@ -72,6 +75,18 @@ def check_study(file: StudyFile, world: World) -> Study:
     return study
 
 
+def _heads_of(world: World, base: Sequence[str], findings: Iterable[Finding]) -> Sequence[Head]:
+    if any(_may_change_data(location) for location, _ in findings):
+        raise ConfigError("base: which data are meant cannot be told; mend it")
+    return world.read_heads(world.compose(base))
+
+
+def _may_change_data(location: Location) -> bool:
+    """Whether a place in ``base`` decides which data are read, as an experiment does."""
+    section = str(location[-1]).lstrip("+").partition(".")[0]
+    return location[0] == "base" and section not in _WITHOUT_DATA
+
+
 def _unfit_for_the_heads(
     study: Study, world: World, base: Sequence[str], heads: Sequence[Head]
 ) -> list[Finding]:
@@ -84,21 +99,39 @@ def _unfit_for_the_heads(
     ]
 
 
-def _fitting_base(study: Study, compose: Compose) -> tuple[list[str], list[Finding]]:
-    """What all trials have, without what does not compose; and what is wrong with that."""
+def _fitting_base(study: Study, world: World) -> tuple[list[str], list[Finding]]:
+    """What all trials have, without what is wrong with it; and what that is."""
     overrides = {path: format_override(path, value) for path, value in study.base.items()}
     own = [override for override in fixed_overrides(study) if override not in overrides.values()]
-    if not refusal(compose, [*overrides.values(), *own]):
-        return [*overrides.values(), *own], list(_base_texts(study, compose, overrides))
-    fitting: list[str] = []
+    findings: list[Finding] = []
+    if refusal(world.compose, [*overrides.values(), *own]):
+        overrides, findings = _composing(overrides, world.compose)
+    findings += _base_texts(study, world.compose, overrides)
+    findings += by_path(study, refusal(world.check, _without(findings, overrides, own)))
+    return _without(findings, overrides, own), findings
+
+
+def _without(
+    findings: Iterable[Finding], overrides: Mapping[str, str], own: Sequence[str]
+) -> list[str]:
+    """The overrides, given by path, of which nothing was found."""
+    wrong = {location for location, _ in findings}
+    return [*(text for path, text in overrides.items() if ("base", path) not in wrong), *own]
+
+
+def _composing(
+    overrides: Mapping[str, str], compose: Compose
+) -> tuple[dict[str, str], list[Finding]]:
+    """The overrides of ``base`` that compose, by path, and what is wrong with the others."""
+    fitting: dict[str, str] = {}
     findings: list[Finding] = []
     # Groups first: they bring the keys that the others set.
     for path in sorted(overrides, key=lambda path: "." in path):
-        if refused := refusal(compose, [*fitting, overrides[path]]):
+        if refused := refusal(compose, [*fitting.values(), overrides[path]]):
             findings.append((("base", path), _without_path(refused, path)))
         else:
-            fitting.append(overrides[path])
-    return [*fitting, *own], findings
+            fitting[path] = overrides[path]
+    return fitting, findings
 
 
 def _without_path(refused: str, path: str) -> str:

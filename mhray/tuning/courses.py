@@ -87,7 +87,8 @@ class _Play:
         self._max_epochs = max_epochs
         self._random = random
         self._options = tuple(study.search[study.within].options()) if study.within else ()
-        self._share_stopped = random.random()  # by the median rule, of which nothing is known
+        # By the median rule, or of those behind by ASHA with heads, of which nothing is known.
+        self._share_stopped = random.random()
         self._seen: Counter[tuple[Hashable, int]] = Counter()
         for trial in trials:
             for rung in self._rungs(trial):
@@ -148,6 +149,9 @@ class _Play:
 
     def _chance(self, seen: int) -> float:
         match self._study.scheduler:
+            case AshaScheduler(asha=rule) if rule.by == "heads":
+                behind = 1 - chance_to_go_on(seen, rule.keep_one_in)
+                return 1 - behind * self._share_stopped
             case AshaScheduler(asha=rule):
                 return chance_to_go_on(seen, rule.keep_one_in)
             case HyperbandScheduler(hyperband=rule):

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Strict
 from typing_extensions import override
 
 from mhray.errors import ConfigError, no_such_head
-from mhray.tuning.schema import Scalar, Section, written
+from mhray.tuning.schema import Scalar, Section, unquoting, written
 from mhray.tuning.yaml_lines import Location, Value
 
 Draw: TypeAlias = dict[str, Value]
@@ -262,5 +262,6 @@ def _outside(value: Value, bounds: tuple[float, float]) -> str:
     """What is wrong with a value that should lie in a range; empty if nothing is."""
     low, high = bounds
     if isinstance(value, bool | str | None) or not low <= value <= high:
-        return f"should be a number from {low!r} to {high!r}, not {written(value)}"
+        remedy = unquoting(value) if isinstance(value, str) else ""
+        return f"should be a number from {low!r} to {high!r}, not {written(value)}{remedy}"
     return ""

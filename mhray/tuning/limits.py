@@ -79,15 +79,18 @@ class Limits:
         """
         if self._has_begun and isinstance(self._study.scheduler, PbtScheduler):
             return True
-        reached = record.epochs[-1].epoch if record.epochs else 0
-        first = rungs_of(self._study.scheduler, record.number, self._max_epochs)[0]
-        needed = max(0, first - reached) * self._seconds_per_epoch(record)
-        fits = needed <= self._seconds_left(beside)
+        left = self._seconds_left(beside)
+        fits = left == inf or self._seconds_to_first_rung(record) <= left
         if fits:
             self._has_begun = True
         else:
             self.turned_away.append(record.number)
         return fits
+
+    def _seconds_to_first_rung(self, record: TrialRecord) -> float:
+        reached = record.epochs[-1].epoch if record.epochs else 0
+        first = rungs_of(self._study.scheduler, record.number, self._max_epochs)[0]
+        return max(0, first - reached) * self._seconds_per_epoch(record)
 
     def _seconds_per_epoch(self, record: TrialRecord) -> float:
         network = options_of(self._study, record.overrides)

@@ -63,8 +63,10 @@ def world_here(config_dir: Path | None) -> World:
     Raises:
         StorageError: ``RAY_ADDRESS`` is set and no Ray answers there.
     """
+    compose: Any = remembering(lambda overrides: compose_run(overrides, config_dir))
     return World(
-        compose=remembering(lambda overrides: compose_run(overrides, config_dir)),
+        compose=compose,
+        check=lambda overrides: check_config(compose(overrides)),
         read_heads=_heads_of,
         make_weighting=weighting_of,
         try_out=_try_out,
@@ -74,7 +76,6 @@ def world_here(config_dir: Path | None) -> World:
 
 
 def _heads_of(config: Any) -> tuple[Head, ...]:
-    check_config(config)
     return read_heads_of(config)[0]
 
 

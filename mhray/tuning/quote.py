@@ -8,7 +8,7 @@ times, each time with another luck at the rungs and another speed.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp
+from math import exp, inf
 from random import Random
 from statistics import fmean
 
@@ -88,14 +88,21 @@ def quote(plan: Plan, sweeps: Sequence[SweepSpeed], timed: Sequence[Measured] = 
     deviation = max(pace.deviation for pace in known)
     epochs = [epoch * exp(deviation * by) for by in busyness]
     outside = [before.seconds * exp(before.deviation * by) for by in busyness]
+    hours, gpu_hours = _seconds_left(plan)
     played = list(zip(ways, epochs, outside, strict=True))
-    seconds = Span.of(way.length * each + around for way, each, around in played)
-    busy = Span.of(way.epochs * each * _held(plan.study) for way, each, _ in played)
-    budget = plan.study.budget
+    seconds = Span.of(min(way.length * each + around, hours) for way, each, around in played)
+    busy = [way.epochs * each * _held(plan.study) for way, each, _ in played]
+    in_time = [_share(hours - around, way.length * each) for way, each, around in played]
+    trained = [
+        way.epochs * min(share, _share(gpu_hours, full))
+        for way, full, share in zip(ways, busy, in_time, strict=True)
+    ]
     return Quote(
-        seconds=_within(budget.hours, plan.spent, seconds),
-        busy=_within(budget.gpu_hours, 0.0, busy),
-        epochs=Span.of(way.epochs for way in ways).middle,
+        seconds=seconds,
+        busy=Span.of(
+            min(full * share, gpu_hours) for full, share in zip(busy, in_time, strict=True)
+        ),
+        epochs=Span.of(trained).middle,
         epoch=epoch,
         lead=lead,
         by_options=by_options,
@@ -121,8 +128,20 @@ def _held(study: Study) -> float:
     return resources.gpus_per_trial or resources.per_worker.cpus * resources.workers_per_trial
 
 
-def _within(hours: float | None, spent: float, span: Span) -> Span:
-    return span if hours is None else span.at_most(max(0.0, 3600 * hours - spent))
+def _seconds_left(plan: Plan) -> tuple[float, float]:
+    """What a study's hours and GPU hours still allow."""
+    budget = plan.study.budget
+    hours = inf if budget.hours is None else max(0.0, 3600 * budget.hours - plan.spent)
+    return hours, inf if budget.gpu_hours is None else 3600 * budget.gpu_hours
+
+
+def _share(given: float, wanted: float) -> float:
+    """How much of what is wanted is given.
+
+    >>> _share(30, 120), _share(inf, 120), _share(-5, 120), _share(0, 0)
+    (0.25, 1.0, 0.0, 1.0)
+    """
+    return min(1.0, max(0.0, given) / wanted) if wanted else 1.0
 
 
 def _by_options(networks: Sequence[Drawn], paces: Sequence[Pace]) -> dict[frozenset[str], float]:

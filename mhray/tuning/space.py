@@ -38,7 +38,7 @@ from mhray.tuning.yaml_lines import Location, Value, read_scalar
 _KINDS = ("uniform", "log_uniform", "integer", "choice", "simplex", "one_of")
 _PATH = re.compile(r"[+]{0,2}[\w$][\w$/@-]*([.][\w$-]+)*")
 _FLOATS = ("inf", "nan")  # words to YAML, numbers to Hydra
-_BARE_WORD = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
+_BARE_WORD = re.compile(r"[A-Za-z_/][\w./-]*|[0-9]+[KMGT]iB", re.ASCII)  # or a size of memory
 
 
 def _is_no_value(raw: Any) -> Any:
@@ -247,6 +247,8 @@ def format_override(path: str, value: Value) -> str:
 
     >>> format_override("model.optimizer.lr", 1e-4), format_override("data.source", "my data")
     ('model.optimizer.lr=0.0001', "data.source='my data'")
+    >>> format_override("per_worker.memory", "1GiB")
+    'per_worker.memory=1GiB'
     """
     match value:
         case None:

@@ -29,10 +29,6 @@ class Span:
         tenths = quantiles(values, n=10, method="inclusive")
         return cls(tenths[0], tenths[4], tenths[8])
 
-    def at_most(self, seconds: float) -> "Span":
-        """The same under a hard limit."""
-        return Span(*(min(each, seconds) for each in (self.low, self.middle, self.high)))
-
     def after(self, seconds: float) -> "Span":
         """What is left of it when so many seconds have gone by."""
         return Span(*(max(0.0, each - seconds) for each in (self.low, self.middle, self.high)))

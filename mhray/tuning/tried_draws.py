@@ -86,16 +86,25 @@ def unfitting_draws(
     or all at the high end of their ranges.
     """
     told: set[Location] = set()
+    of_entries: set[Finding] = set()
     for context in _contexts(study.search, ("search",), (), [], is_first=True):
         for index, drawn in enumerate(context.draws()):
             sound = [example for example in drawn if example.location not in told]
             found = list(_problems_in(context, index, sound, compose, attempt, base))
             told.update(location for location, _ in found)
             for location, problem in found:
+                if (once := (_entry(location), problem)) in of_entries:
+                    continue
+                of_entries.add(once)
                 one_line = (location, "; ".join(problem.splitlines()))
                 yield from by_path(study, problem) if location == _BASE else [one_line]
-            if told.intersection((context.location, _BASE)):
+            if context.location in told:
                 break
+
+
+def _entry(location: Location) -> Location:
+    """The place of an entry, for that of one of its choices."""
+    return location[:-1] if isinstance(location[-1], int) else location
 
 
 def text_problem(value: str, in_config: Value) -> str:
@@ -159,14 +168,14 @@ def _problems_in(
     together = [override for example in sound for override in example.overrides]
     if not (refused := refusal(attempt, [*around, *together])):
         return
-    without = refusal(attempt, around)
-    if refused == without or (without and context.active):
+    if without := refusal(attempt, around):
         yield context.location if context.active else _BASE, without
+    if refused == without or (without and context.active):
         return
     alone = [(each, refusal(attempt, [*around, *each.overrides])) for each in sound]
-    to_blame = [(_place(each, context, why)) for each, why in alone if why]
+    to_blame = [_place(each, context, why) for each, why in alone if why not in ("", without)]
     yield from to_blame
-    if to_blame or misplaced or index >= len(_ENDS):
+    if without or to_blame or misplaced or index >= len(_ENDS):
         return
     if refused := refusal(attempt, [*around, *context.ends(index)]):
         yield context.location, f"the {_ENDS[index]} values of all ranges together: {refused}"

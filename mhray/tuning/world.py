@@ -15,6 +15,7 @@ from mhray.models.weighting import Weighting
 from mhray.tuning.capacity import Capacity
 
 Compose: TypeAlias = Callable[[Sequence[str]], Mapping[str, Any]]
+Check: TypeAlias = Callable[[Sequence[str]], None]
 ReadHeads: TypeAlias = Callable[[Mapping[str, Any]], Sequence[Head]]
 # Of a run's section ``model``, the classes of the heads that it trains, and their loss weights.
 MakeWeighting: TypeAlias = Callable[
@@ -30,6 +31,7 @@ class World:
 
     Attributes:
         compose: the config of one run from overrides; raises ConfigError.
+        check: raises ConfigError for each value that no run takes, from overrides that compose.
         read_heads: the heads of a config's data; raises ConfigError or DataError.
         make_weighting: the weighting of a section ``model``; raises ConfigError.
         try_out: a step of a config's run; gives its number of parameters; raises MhrayError.
@@ -38,6 +40,7 @@ class World:
     """
 
     compose: Compose
+    check: Check
     read_heads: ReadHeads
     make_weighting: MakeWeighting
     try_out: TryOut

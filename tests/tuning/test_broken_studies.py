@@ -34,6 +34,7 @@ def world():
 
     return World(
         compose=remembering(remembering_refusals(here.compose)),
+        check=here.check,
         read_heads=here.read_heads,
         make_weighting=here.make_weighting,
         try_out=try_out,

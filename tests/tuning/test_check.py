@@ -95,6 +95,7 @@ def check(configs, composed, tmp_path, monkeypatch):
         world = {
             "available": Capacity(2, 1, "here", 2**33),
             "free_bytes": lambda _: 2**30,
+            "check": lambda _: None,
             "read_heads": lambda _: HEADS,
             "make_weighting": weighting_of,
             "compose": compose_run,

@@ -75,6 +75,14 @@ def test_what_the_median_rule_stops_may_be_anything(a_study):
     assert min(epochs) < 0.2 * 450 < 0.9 * 450 < max(epochs)
 
 
+def test_asha_by_heads_may_stop_as_many_as_asha_or_none(a_study):
+    by_heads = {"asha": ASHA["asha"] | {"by": "heads"}}
+    study = a_study(scheduler=by_heads, budget={"trials": 50})
+    epochs = [course.epochs for course in ways(study)]
+    by_select = mean_epochs(a_study(scheduler=ASHA, budget={"trials": 50}))
+    assert min(epochs) < 1.2 * by_select < 0.9 * 450 < max(epochs)
+
+
 def test_trials_that_stand_go_on_from_where_they_are(a_study):
     trials = [
         Reached(0, (), 4, has_ended=False),

@@ -14,19 +14,6 @@ HOUR = 3600.0
 ASHA = {"asha": {"grace_epochs": 2}}
 
 
-class Clock:
-    def __init__(self):
-        self.now = 5000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def limits_of(a_study, clock):
     """The limits of a study of 9 epochs; earlier trials took ``seconds`` for each of theirs."""

@@ -69,7 +69,11 @@ def test_what_is_timed_now_takes_the_place_of_what_was_recorded(a_study):
 
 def test_a_sweep_is_never_quoted_more_than_its_hours_leave(a_study):
     plan = a_plan(a_study(budget={"trials": 100, "hours": 0.1}), a_load(), spent=100.0)
-    assert quote(plan, sweeps_of(a_load(), 1.0)).seconds.high == 260
+    found = quote(plan, sweeps_of(a_load(), 1.0))
+    assert found.seconds.high == 260
+    # An epoch takes 1000 s, so two places train a quarter of one each, less what lies around.
+    assert found.busy.high < 2 * 260
+    assert found.epochs == pytest.approx(2 * (260 - 20) / 1000, rel=0.1)
 
 
 def test_gpu_hours_are_those_of_the_trials(a_study):
@@ -78,7 +82,9 @@ def test_gpu_hours_are_those_of_the_trials(a_study):
     assert quote(a_plan(study, a_load()), sweeps_of(a_load(), 0.001)).busy.middle == pytest.approx(
         36 * 1 * 0.5, rel=0.05
     )
-    assert quote(a_plan(study, a_load()), sweeps_of(a_load(), 1.0)).busy.high == 72
+    found = quote(a_plan(study, a_load()), sweeps_of(a_load(), 1.0))
+    assert found.busy.high == 72
+    assert found.epochs == pytest.approx(72 / 1000 / 0.5, rel=0.1)
 
 
 def test_a_resumed_sweep_is_quoted_what_it_lacks(a_study):

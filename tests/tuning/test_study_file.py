@@ -242,6 +242,7 @@ def test_the_command_line_overrides_the_file():
         "base.trainer.max_epochs=2",
         "base.seed=7",
         "search.model.loss_weights={simplex: heads, floor: 0.1}",
+        "search.model.optimizer.lr.log_uniform=[1e-3, 1e-2]",
         "scheduler=null",
         "scheduler.asha.grace_epochs=1",
         "storage=some where",
@@ -252,6 +253,7 @@ def test_the_command_line_overrides_the_file():
     assert study.budget.trials == 3
     assert list(study.base.items())[1:] == [("trainer.max_epochs", 2), ("seed", 7)]
     assert list(study.search) == ["model.optimizer.lr", "model.loss_weights"]
+    assert study.search["model.optimizer.lr"].log_uniform == (1e-3, 1e-2)
     assert study.scheduler.asha.grace_epochs == 1
     assert study.storage == "some where"
     assert study.mlflow.tracking_uri == "http://localhost:5000"
@@ -265,6 +267,20 @@ def test_the_command_line_overrides_the_file():
         (
             "budget.trails=3",
             "budget.trails=3: unknown key; did you mean trials? (one of: trials, hours, gpu_hours)",
+        ),
+        (
+            "data.data_dir=d",
+            (
+                "data.data_dir=d: unknown key; one of: name, base, search, objectives, select, "
+                "sampler, enqueue, scheduler, budget, resources, storage, journal, mlflow, confirm"
+            ),
+        ),
+        (
+            "search.model.optimizer.lr.log_uniform=[1, 0.1]",
+            (
+                "search.model.optimizer.lr.log_uniform=[1, 0.1]: should have its lower end first; "
+                "write [0.1, 1.0]"
+            ),
         ),
         ("budget.trials", "budget.trials: sets nothing; write budget.trials=VALUE"),
         (
