@@ -246,9 +246,9 @@ def run_trials(
         tuner.fit()
     shutil.rmtree(plan.directory / "ray", ignore_errors=True)
     guard.reraise()
-    rule.refuse_to_go_on()
     if len(journal.ended()) >= study.budget.trials:
         return True
+    rule.refuse_to_go_on()
     return not stopper.was_asked_to_stop and bool(plan.limits.came_too_short())
 
 
