@@ -6,6 +6,7 @@ trial's directory, and whoever tells of it reads that; one that was killed write
 """
 
 import json
+import re
 import sysconfig
 import traceback
 from collections.abc import Sequence
@@ -22,19 +23,31 @@ SUMMARY, TEXT = "failure.json", "failure.txt"
 OWN_CODE = str(Path(__file__).parents[1])
 OTHERS = ("site-packages", "dist-packages", sysconfig.get_path("stdlib"))
 
+_FRAME = re.compile(
+    r'File "(?P<file>[^"\n]+)", line (?P<line>\d+), in (?P<name>.+)(\n +(?!File ")(?P<code>.+))?'
+)
+
 
 class Cause:
     """A kind of failure.
 
     Attributes:
         errors: the exceptions that it is known by.
+        words: and those in a RuntimeError, where libraries raise nothing more telling.
         can_pass: whether the same trial may do better when it is started again.
         is_one_reason: whether it is the same failure wherever in the code it comes up.
     """
 
     errors: ClassVar[tuple[type[BaseException], ...]] = ()
+    words: ClassVar[tuple[str, ...]] = ()
     can_pass: ClassVar[bool] = False
     is_one_reason: ClassVar[bool] = False
+
+    @classmethod
+    def knows(cls, error: BaseException) -> bool:
+        """Whether an exception is of this cause."""
+        has_words = any(word in str(error) for word in cls.words)
+        return isinstance(error, cls.errors) or (isinstance(error, RuntimeError) and has_words)
 
 
 class Diverged(Cause):
@@ -48,6 +61,8 @@ class NoMemory(Cause):
     """The process or its GPU had no memory left, which others may have given back by then."""
 
     errors = (MemoryError, torch.OutOfMemoryError)
+    # torch 2.14's allocator on the CPU, CUDA's own, and cuBLAS.
+    words = ("can't allocate memory", "CUDA error: out of memory", "ALLOC_FAILED")
     can_pass = True
     is_one_reason = True
 
@@ -56,6 +71,7 @@ class Lost(Cause):
     """A process or its machine is gone: killed, stalled, or ended for the memory that it took."""
 
     errors = (WorkerLostError,)
+    words = ("is killed by signal",)  # a worker of torch's DataLoader
     can_pass = True
     is_one_reason = True
 
@@ -81,7 +97,7 @@ def cause_of(error: BaseException) -> type[Cause]:
     >>> cause_of(MemoryError()).can_pass, cause_of(ValueError()).can_pass
     (True, False)
     """
-    return next(cause for cause in CAUSES if isinstance(error, cause.errors))
+    return next(cause for cause in CAUSES if cause.knows(error))
 
 
 @dataclass(frozen=True)
@@ -104,12 +120,13 @@ class Failure:
     def of(cls, error: BaseException) -> "Failure":
         """The failure that an exception is."""
         cause = cause_of(error)
-        frame = _shown(own_frame(traceback.extract_tb(error.__traceback__)))
+        traceback_text = "".join(traceback.format_exception(error))
+        frame = _shown(own_frame(frames_in(traceback_text)))
         kind = type(error).__name__
         reason = cause.__name__ if cause.is_one_reason else f"{kind}{frame and f' {frame}'}"
         is_ours = isinstance(error, MhrayError)
         message = (str(error).strip().splitlines() or ["no message"])[-1]
-        text = str(error) if is_ours else "".join(traceback.format_exception(error))
+        text = str(error) if is_ours else traceback_text
         headline = message if is_ours else f"{kind}: {message}"
         return cls(reason, headline, "" if is_ours else frame, text)
 
@@ -137,6 +154,18 @@ def forget_failure(directory: Path) -> None:
     """Remove what an earlier start of a trial left."""
     for name in (TEXT, SUMMARY):
         (directory / name).unlink(missing_ok=True)
+
+
+def frames_in(text: str) -> list[FrameSummary]:
+    r"""The frames of a traceback in words: an exception of another process has lost its own.
+
+    >>> frames_in('File "net.py", line 3, in forward\n    return x / 0')
+    [<FrameSummary file net.py, line 3 in forward>]
+    """
+    return [
+        FrameSummary(found["file"], int(found["line"]), found["name"], line=found["code"] or "")
+        for found in _FRAME.finditer(text)
+    ]
 
 
 def own_frame(frames: Sequence[FrameSummary]) -> FrameSummary | None:

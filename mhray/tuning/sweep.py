@@ -86,6 +86,8 @@ def _run(job: TrialJob, overrides: list[str], directory: Path) -> None:
         report=_report_to_tune,
         overrides=overrides,
         resume_from=last if last.is_file() else None,
+        # Whether a failure can pass is decided here, and Tune counts the retries.
+        restarts=0,
     )
 
 

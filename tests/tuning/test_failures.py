@@ -2,6 +2,7 @@ from traceback import FrameSummary
 
 import pytest
 import torch
+from ray.train.v2.api.exceptions import WorkerGroupError
 
 from mhray.errors import ConfigError, DivergedError, WorkerLostError
 from mhray.tuning.failures import KILLED, OWN_CODE, Failure, cause_of, forget_failure, own_frame
@@ -28,7 +29,11 @@ def raising(error):
         (DivergedError("train/left_loss: not finite"), "Diverged", False),
         (MemoryError(), "NoMemory", True),
         (torch.OutOfMemoryError("CUDA out of memory"), "NoMemory", True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "NoMemory", True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), "NoMemory", True),
         (WorkerLostError("a worker is gone"), "Lost", True),
+        (RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed."), "Lost", True),
+        (RuntimeError("shapes differ"), "Raised", False),
         (ConfigError("trainer: no"), "Refused", False),
         (ValueError("mine"), "Raised", False),
         (OSError(5, "Input/output error"), "Raised", False),
@@ -51,6 +56,20 @@ def test_without_code_of_the_users_it_is_the_innermost_frame_of_mhray():
     ours = [FrameSummary(f"{OWN_CODE}/{name}.py", 1, "train") for name in ("sweep", "train")]
     assert own_frame([*ours, library]) == ours[-1]
     assert own_frame([library]) is None
+
+
+def test_more_memory_than_there_is_can_pass():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**15)
+    assert cause_of(caught.value).can_pass
+
+
+def test_the_frame_of_a_worker_is_found_in_what_ray_train_says_of_it():
+    said = WorkerGroupError('Traceback\n  File "net.py", line 3, in forward\n    x / 0\n', {})
+    with pytest.raises(ValueError, match="mine") as caught:
+        raise ValueError("mine") from said
+    caught.value.__traceback__ = None
+    assert Failure.of(caught.value).frame == "net.py:3 in forward: x / 0"
 
 
 def test_what_mhray_raises_on_purpose_needs_no_traceback():
