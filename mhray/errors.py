@@ -10,7 +10,9 @@ MhrayError
 ├── StorageError             a directory, database or port cannot be opened or written
 │   └── FullDiskError        nothing more fits; what was written is whole
 ├── StudyConflictError       the journal holds another study, or another sweep runs it
-└── DivergedError            a loss became NaN or infinite
+├── DivergedError            a loss became NaN or infinite
+├── WorkerLostError          a process that trains is gone
+└── FailingTrialsError       too many trials of a sweep failed for the same reason
 
 A message has three parts: where, what is wrong, what to write instead.
 """
@@ -69,6 +71,14 @@ class StudyConflictError(MhrayError):
 
 class DivergedError(MhrayError):
     """A loss became NaN or infinite."""
+
+
+class WorkerLostError(MhrayError):
+    """A process that trains is gone: killed, out of memory, or its machine lost."""
+
+
+class FailingTrialsError(MhrayError):
+    """Too many trials of a sweep failed for the same reason, so it was stopped."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

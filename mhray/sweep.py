@@ -35,10 +35,10 @@ examples:
       write what the journal holds into MLflow, run nothing
 
 exit codes:
-  0  the study is complete
+  0  the study is complete; single trials may have failed, and a line names them
   2  something is wrong with the study, its data or its storage; the message says what to write
   3  stopped, by a signal or a full disk; the same command resumes it
-  4  every trial has ended and none is complete
+  4  every trial has ended and none is complete, or too many failed for the same reason
 """
 
 

@@ -24,6 +24,7 @@ from mhray.errors import ConfigError, did_you_mean, filling
 from mhray.heads import Head
 from mhray.models.trained_heads import predicted_heads, trained_heads
 from mhray.training.cost import MeasureCost
+from mhray.training.divergence import refuse_divergence
 
 # Over other heads they are other measures. So is val/loss, which no study with such trials takes.
 OVER_HEADS = ("val/acc_mean", "val/acc_best", "val/acc_spread")
@@ -230,6 +231,7 @@ class ReportEpoch(Checkpoint):
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
         metrics = logged | self.cost.network
         epoch = trainer.current_epoch + 1
+        refuse_divergence(metrics, epoch)
         if self.selection.metric not in metrics:
             raise ConfigError(
                 f"select.metric: epoch {epoch} logged no {self.selection.metric} to be judged by; "

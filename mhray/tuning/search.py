@@ -19,6 +19,7 @@ from typing_extensions import override
 from mhray.errors import FullDiskError
 from mhray.training.epochs import EpochRow
 from mhray.tuning.distributions import Draw
+from mhray.tuning.failures import DIED, TEXT
 from mhray.tuning.grid import seed_of
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
@@ -226,6 +227,6 @@ def row_of(result: Mapping[str, Any]) -> EpochRow:
 def failure_in(directory: Path) -> str:
     """Why a trial failed, as its own process wrote it before it ended."""
     try:
-        return (directory / "failure.txt").read_text(encoding="utf-8")
+        return (directory / TEXT).read_text(encoding="utf-8")
     except FileNotFoundError:
-        return "its process died without a word: killed, or out of memory"
+        return DIED

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mhray.data.batches import fingerprint
-from mhray.errors import StorageError
+from mhray.errors import FailingTrialsError, StorageError
 from mhray.training.chatter import chatter_to
 from mhray.training.directory import make_directory
 from mhray.training.origin import origin
@@ -38,7 +38,7 @@ from mhray.tuning.running import run_missing
 from mhray.tuning.set_aside import finish_setting_aside, set_aside
 from mhray.tuning.study import Study, dump_study
 
-DONE, STOPPED, NOTHING_COMPLETE = 0, 3, 4
+DONE, STOPPED, FAILED = 0, 3, 4
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def start(checked: CheckedStudy, command: str, wishes: Wishes = Wishes()) -> int
         wishes: of the user's.
 
     Returns:
-        The exit code: 0 complete, 3 stopped, 4 ended without a complete trial.
+        The exit code: 0 complete, 3 stopped, 4 ended without a complete trial, or stopped
+        because too many failed for the same reason.
 
     Raises:
         ConfigError: the study cannot have as many trials as are asked for.
@@ -170,6 +171,11 @@ def _start(opened: _Opened, command: str) -> int:
                 leave_speeds(checked, journal.ended(), journal.spent.seconds)
             return code
         mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.study.selection))
+    except FailingTrialsError as error:
+        mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.study.selection))
+        console.print(f"stopped: {error}", markup=False, soft_wrap=True)
+        console.print(f"go on with: {command}", markup=False, soft_wrap=True)
+        return FAILED
     finally:
         journal.save_spent()
         mlflow.trials_stand(journal.orphans())
@@ -186,7 +192,7 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
         console, checked.study, records, checked.shown_metrics, checked.config_dir, checked.heads
     )
     outcome.publish()
-    return DONE if best_of(records, checked.study.selection) else NOTHING_COMPLETE
+    return DONE if best_of(records, checked.study.selection) else FAILED
 
 
 def _close(mlflow: MlflowObserver, console: Console) -> None:

@@ -131,7 +131,9 @@ class Resources(Section):
     Attributes:
         parallel_trials (trials): those that run at the same time; auto: as many as fit.
         workers_per_trial (workers): Ray Train processes that train one model.
-        retries (starts): further starts of a trial whose process died.
+        retries (starts): further starts of a trial that failed for a cause that can pass.
+        stall_minutes (minutes): a trial that ends no epoch for so long is ended, as one that can
+            pass; null: it may take any time.
         open_to_network: whether a Ray that the sweep starts listens beyond this machine, still with
             a token; false: on the loopback alone.
     """
@@ -140,6 +142,7 @@ class Resources(Section):
     workers_per_trial: Annotated[int, Field(ge=1)] = 1
     per_worker: PerWorker = PerWorker()
     retries: Annotated[int, Field(ge=0)] = 2
+    stall_minutes: Annotated[float, Field(gt=0)] | None = None
     open_to_network: bool = False
 
     @property

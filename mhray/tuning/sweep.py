@@ -7,7 +7,6 @@ loses finished trials when the driver is killed.
 
 import gc
 import shutil
-import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,20 @@ from ray.tune import Callback, CLIReporter, FailureConfig, RunConfig, Stopper, T
 from ray.tune.experiment import Trial
 from typing_extensions import override
 
-from mhray.errors import FullDiskError, MhrayError, filling
+from mhray.errors import FullDiskError, filling
 from mhray.training import workers
 from mhray.training.epochs import EpochRow
 from mhray.training.resume import mend
 from mhray.training.run import compose_run
+from mhray.tuning.failure_rule import FailureRule
+from mhray.tuning.failures import Failure, cause_of, forget_failure
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.limits import Limits
 from mhray.tuning.progress import Progress
 from mhray.tuning.schedulers import most_unfinished, scheduler_of
 from mhray.tuning.search import FULL_DISK, Observer, SearchPlan, StudySearch
+from mhray.tuning.stalls import EndStalled
 from mhray.tuning.stopping import signals_stop
 from mhray.tuning.study import Study
 
@@ -50,25 +52,24 @@ class TrialJob:
 def run_trial(assignment: dict[str, Any]) -> None:
     """One trial, in a Tune actor: a run like any other, from its last checkpoint if it has one.
 
-    An error that mhray raises on purpose would come again, so it is reported and the trial not
-    tried again; any other is raised, and Tune starts the trial again while it has retries left.
+    Only an error that can pass is raised, and Tune starts the trial again while it has retries
+    left. Any other would come again, so it is reported, and the trial has failed.
     """
     job = TrialJob(**assignment["job"])
     directory = Path(job.root) / str(assignment["number"])
     directory.mkdir(parents=True, exist_ok=True)
-    failure = directory / "failure.txt"
-    failure.unlink(missing_ok=True)
+    forget_failure(directory)
     try:
         _run(job, assignment["overrides"], directory)
     except FullDiskError as error:
         # The fault of the disk, not of the trial, which goes on once there is room.
         tune.report({FULL_DISK: str(error)})
-    except MhrayError as error:
-        failure.write_text(str(error), encoding="utf-8")
-        tune.report({"failure": str(error)})
-    except Exception:
-        failure.write_text(traceback.format_exc(), encoding="utf-8")
-        raise
+    except Exception as error:
+        failure = Failure.of(error)
+        failure.write(directory)
+        if cause_of(error).can_pass:
+            raise
+        tune.report({"failure": failure.headline})
     finally:
         gc.collect()
 
@@ -86,6 +87,8 @@ def _run(job: TrialJob, overrides: list[str], directory: Path) -> None:
         report=_report_to_tune,
         overrides=overrides,
         resume_from=last if last.is_file() else None,
+        # Whether a failure can pass is decided here, and Tune counts the retries.
+        restarts=0,
     )
 
 
@@ -94,10 +97,11 @@ def _report_to_tune(row: EpochRow) -> None:
 
 
 class SweepStopper(Stopper):
-    """Ends the sweep when a signal, the clock or a tripped guard says so."""
+    """Ends the sweep when a signal, the clock, the failures or a tripped guard say so."""
 
-    def __init__(self, limits: Limits, guard: Guard, progress: Progress) -> None:
+    def __init__(self, limits: Limits, rule: FailureRule, guard: Guard, progress: Progress) -> None:
         self._limits = limits
+        self._rule = rule
         self._guard = guard
         self._progress = progress
         self.was_asked_to_stop = False
@@ -116,8 +120,8 @@ class SweepStopper(Stopper):
         with self._guard:
             if self.was_asked_to_stop:
                 self._progress.stopping()
-        has_to_stop = self.was_asked_to_stop or self._guard.has_tripped
-        return has_to_stop or bool(self._limits.used_up())
+        asked = self.was_asked_to_stop or self._rule.has_tripped or self._guard.has_tripped
+        return asked or bool(self._limits.used_up())
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -141,9 +145,15 @@ class StartsAndRetries(Callback):
     """Tells journal and observers what Tune tells no searcher: starts and retries."""
 
     def __init__(
-        self, journal: Journal, observers: list[Observer], progress: Progress, guard: Guard
+        self,
+        journal: Journal,
+        search: SearchPlan,
+        observers: list[Observer],
+        progress: Progress,
+        guard: Guard,
     ) -> None:
         self._journal = journal
+        self._directory_of = search.trial_directory
         self._observers = observers
         self._progress = progress
         self._guard = guard
@@ -163,8 +173,9 @@ class StartsAndRetries(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         with self._guard:
-            lines = str(trial.get_error()).strip().splitlines() or ["no reason given"]
-            self._progress.trial_retried(trial.config["number"], lines[-1])
+            number = trial.config["number"]
+            failure = Failure.read(self._directory_of(number))
+            self._progress.trial_retried(number, failure.headline)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -202,11 +213,15 @@ def run_trials(
 
     Returns:
         Whether the study has come to its end, or to that of its hours: false after a signal.
+
+    Raises:
+        FailingTrialsError: too many trials failed for the same reason; the others are kept.
     """
     guard = Guard()
+    rule = FailureRule(progress.console, plan.directory / "checkpoints")
     ended = journal.ended()
-    stopper = SweepStopper(plan.limits, guard, progress)
-    everyone = [*observers, progress]
+    stopper = SweepStopper(plan.limits, rule, guard, progress)
+    everyone = [*observers, progress, rule]
     tuner = Tuner(
         tune.with_resources(run_trial, _resources(study)),
         param_space={"job": asdict(_job(plan))},
@@ -224,8 +239,9 @@ def run_trials(
             storage_path=str(plan.directory),
             stop=stopper,
             callbacks=[
-                StartsAndRetries(journal, everyone, progress, guard),
+                StartsAndRetries(journal, plan.search, everyone, progress, guard),
                 HeldGpus(plan.limits),
+                EndStalled(study.resources.stall_minutes, plan.search.trial_directory, guard),
             ],
             failure_config=FailureConfig(max_failures=study.resources.retries),
             verbose=0,
@@ -240,6 +256,7 @@ def run_trials(
     guard.reraise()
     if len(journal.ended()) >= study.budget.trials:
         return True
+    rule.refuse_to_go_on()
     return not stopper.was_asked_to_stop and bool(plan.limits.came_too_short())
 
 
