@@ -77,6 +77,10 @@ class WorkerLostError(MhrayError):
     """A process that trains is gone: killed, out of memory, or its machine lost."""
 
 
+class RayLostError(MhrayError):
+    """Ray, which starts the trials, is gone."""
+
+
 class FailingTrialsError(MhrayError):
     """Too many trials of a sweep failed for the same reason, so it was stopped."""
 

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mhray
-from mhray.errors import ConfigError, FullDiskError, MhrayError, without_password
+from mhray.errors import (
+    ConfigError,
+    FullDiskError,
+    MhrayError,
+    RayLostError,
+    without_password,
+)
 from mhray.training.project import shipped_directory
 from mhray.tuning.console import console_on
 from mhray.tuning.plan import check, print_plan
@@ -37,7 +43,7 @@ examples:
 exit codes:
   0  the study is complete; single trials may have failed, and a line names them
   2  something is wrong with the study, its data or its storage; the message says what to write
-  3  stopped, by a signal or a full disk; the same command resumes it
+  3  stopped, by a signal, a full disk or a Ray that died; the same command resumes it
   4  every trial has ended and none is complete, or too many failed for the same reason
 """
 
@@ -48,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with handled(FROM_A_MACHINE, signal.default_int_handler):
             return _run(options)
-    except FullDiskError as error:
+    except (FullDiskError, RayLostError) as error:
         print(f"error: {error}", file=sys.stderr)
         return _stopped(options)
     except MhrayError as error:

@@ -26,6 +26,7 @@ from mhray.tuning.failures import Failure, cause_of, forget_failure
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.limits import Limits
+from mhray.tuning.lost_ray import EndWithoutRay
 from mhray.tuning.progress import Progress
 from mhray.tuning.schedulers import most_unfinished, scheduler_of
 from mhray.tuning.search import FULL_DISK, Observer, SearchPlan, StudySearch
@@ -241,6 +242,7 @@ def run_trials(
             callbacks=[
                 StartsAndRetries(journal, plan.search, everyone, progress, guard),
                 HeldGpus(plan.limits),
+                EndWithoutRay(guard),
                 EndStalled(study.resources.stall_minutes, plan.search.trial_directory, guard),
             ],
             failure_config=FailureConfig(max_failures=study.resources.retries),
