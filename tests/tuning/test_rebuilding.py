@@ -3,6 +3,7 @@
 import io
 
 import pytest
+import torch
 from mlflow import MlflowClient
 
 from mhray.errors import StorageError
@@ -24,6 +25,7 @@ search: {model.optimizer.lr: {log_uniform: [1e-4, 1e-2]}}
 budget: {trials: 3}
 mlflow: {tracking_uri: "%s"}
 """
+CHECKPOINT = {"state_dict": {}, "optimizer_states": [], "epoch": 2, "mhray": {}}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def journal(checked):
     """A journal that holds a complete trial, a stopped one, a failed one, and one that stands."""
     opened = Journal.open(checked.study, checked.directory)
     opened.begin(dump_study(checked.study), {}, {"commit": "f00d"})
-    (checked.directory / "best.ckpt").write_text("weights")
+    torch.save(CHECKPOINT, checked.directory / "best.ckpt")
     for state, epochs in (("COMPLETE", 2), ("PRUNED", 1), ("FAIL", 0), ("RUNNING", 1)):
         run(opened, checked, state, epochs)
     opened.set_test(0, {"test/acc_mean": 0.25})

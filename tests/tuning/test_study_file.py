@@ -272,7 +272,8 @@ def test_the_command_line_overrides_the_file():
             "data.data_dir=d",
             (
                 "data.data_dir=d: unknown key; one of: name, base, search, objectives, select, "
-                "sampler, enqueue, scheduler, budget, resources, storage, journal, mlflow, confirm"
+                "sampler, enqueue, scheduler, budget, resources, storage, keep_checkpoints, "
+                "journal, mlflow, confirm"
             ),
         ),
         (
