@@ -34,7 +34,7 @@ def main() -> int:
     try:
         for number, targets in enumerate(_dealt(options.kills, options.per_sweep, options.targets)):
             for line in lines_of(arena.attack(targets, number), options.seed):
-                failed |= line["outcome"] != "kept"
+                failed |= line["outcome"] == "broken"
                 print(json.dumps(line), flush=True)
                 _append(options.results, line)
     finally:

@@ -144,7 +144,7 @@ class Arena:
         return Quiet(seconds, shown, runs_at(self.server.uri, sweep.directory.name))
 
     def _strike(self, sweep: Attacked, target: Target, quiet: Quiet, kills: int) -> Blow:
-        """Wait for the target, then for the drawn instant, kill, and see whether the command dies."""
+        """Wait for the target, then for the drawn instant; kill, and see the command die."""
         share = self.draw.uniform(0, LAST_PART) / kills
         pause = share * (quiet.seconds - quiet.shown.get(target.name, 0.0))
         sweep.watch(lambda: bool(self._victims(sweep, target)), LONGEST)

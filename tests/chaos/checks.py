@@ -94,7 +94,7 @@ def _differ(quiet: dict[str, tuple[tuple[int, float], ...]], run: Recorded, name
 
 
 def mlflow_agrees(seen: Aftermath) -> Iterator[str]:
-    """One finished run for each complete trial, with the journal's values, and none still RUNNING."""
+    """One finished run for each complete trial, with the journal's values; none is RUNNING."""
     for status in (run.status for run in seen.runs if run.status != "FINISHED"):
         yield f"MLflow has a run that is {status}"
     for trial in seen.after:
