@@ -61,8 +61,11 @@ def strays(mark: str, patience: float) -> list[Process]:
 
 
 def shared_memory() -> frozenset[str]:
-    """What lies in shared memory now."""
-    return frozenset(path.name for path in SHARED_MEMORY.iterdir())
+    """The files in shared memory now.
+
+    Folders are left out: an MLflow server makes one for its own jobs, and a killed one leaves it.
+    """
+    return frozenset(path.name for path in SHARED_MEMORY.iterdir() if path.is_file())
 
 
 def unowned(names: frozenset[str]) -> list[str]:
