@@ -75,7 +75,7 @@ chaos: $(INSTALLED) ## kill parts of real sweeps at random instants and check th
 	$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED) --results benchmarks/chaos.jsonl
 
 chaos-plain: $(INSTALLED) ## the same kills on a plain Ray Tune script with Tuner.restore (KILLS=10 SEED=0)
-	$(BIN)/python -m tests.chaos.plain_attack --kills $(KILLS) --seed $(SEED) --results benchmarks/chaos.jsonl
+	$(BIN)/python -m tests.chaos --plain --targets driver trial raylet mlflow --kills $(KILLS) --seed $(SEED) --results benchmarks/chaos.jsonl
 
 soak: $(INSTALLED) ## 500 trials that do next to nothing in one sweep; does the driver grow? (TRIALS=500)
 	$(BIN)/python -m tests.chaos.soak --trials $(TRIALS) --results benchmarks/soak.jsonl

@@ -19,6 +19,7 @@ import optuna
 from mhray.training.origin import commit
 from tests.chaos.attack import Arena, Attacks
 from tests.chaos.checks import problems
+from tests.chaos.plain_arena import PlainArena
 from tests.chaos.targets import TARGETS, Target
 
 
@@ -29,11 +30,12 @@ def main() -> int:
     root = Path(tempfile.mkdtemp(prefix="chaos-"))
     # Unix sockets below Ray's directory may have at most 107 characters in all.
     os.environ.setdefault("MHRAY_RAY_TEMP_DIR", tempfile.mkdtemp(prefix="r-"))
-    arena = Arena(root, options.seed)
+    arena = PlainArena(root, options.seed) if options.plain else Arena(root, options.seed)
+    system = "plain" if options.plain else "mhray"
     failed = False
     try:
         for number, targets in enumerate(_dealt(options.kills, options.per_sweep, options.targets)):
-            for line in lines_of(arena.attack(targets, number), options.seed):
+            for line in lines_of(arena.attack(targets, number), options.seed, system):
                 failed |= line["outcome"] == "broken"
                 print(json.dumps(line), flush=True)
                 _append(options.results, line)
@@ -46,14 +48,14 @@ def main() -> int:
     return 0
 
 
-def lines_of(attacks: Attacks, seed: int) -> Iterator[dict[str, object]]:
+def lines_of(attacks: Attacks, seed: int, system: str) -> Iterator[dict[str, object]]:
     """A line for each kill; what was found at the end counts for all kills of the sweep."""
     found = problems(attacks.seen)
     wrong = {name: said for name, said in found.items() if said}
     for blow in attacks.blows:
         is_missed = blow.instant is None
         yield {
-            "system": "mhray",
+            "system": system,
             "commit": commit(),
             "cores": os.cpu_count(),
             "seed": seed,
@@ -94,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--per-sweep", type=int, default=1, help="kills of one sweep (default: 1)")
     parser.add_argument("--targets", nargs="+", choices=names, help="default: all in turn")
+    parser.add_argument("--plain", action="store_true", help="a plain Ray Tune script instead")
     parser.add_argument("--results", type=Path, help="the file that gets the lines")
     return parser
 

@@ -68,15 +68,21 @@ class Attacks:
 
 
 class Arena:
-    """What all attacks of one call share: the data, the server, the quiet sweeps, and chance."""
+    """What all attacks of one call share: the data, the server, the quiet sweeps, and chance.
+
+    Attributes:
+        study_runs: how many runs MLflow should have besides those of trials.
+    """
+
+    study_runs = 1
 
     def __init__(self, root: Path, seed: int) -> None:
         self.root = root
         self.draw = random.Random(seed)
         self.server = MlflowServer(root)
         self._quiet: dict[Shape, Quiet] = {}
-        self._data = root / "data"
-        words = ["multimnist", str(self._data), "--train", "640", "--test", "100"]
+        self.data = root / "data"
+        words = ["multimnist", str(self.data), "--train", "640", "--test", "100"]
         command = [sys.executable, "-m", "mhray.data.prepare", *words]
         subprocess.run(command, check=True, capture_output=True)
 
@@ -92,6 +98,29 @@ class Arena:
         quiet = self.quiet(shape)
         memory = shared_memory()
         sweep = self._sweep(f"attacked-{number}", shape)
+        blows, starts = self._fight(sweep, targets, quiet)
+        left = [stray for blow in blows for stray in blow.strays] + _left(sweep)
+        kill(sweep.processes())
+        seen = Aftermath(
+            before=[blow.before for blow in blows],
+            after=self._at_the_end(sweep),
+            runs=self._runs(sweep),
+            reference=quiet.runs,
+            planned=shape.trials,
+            epochs=shape.epochs,
+            saved=self._trained(sweep),
+            kills=len(blows),
+            code=sweep.code(),
+            strays=left,
+            memory=unowned(shared_memory() - memory),
+            study_runs=self.study_runs,
+        )
+        return Attacks(blows, seen, starts)
+
+    def _fight(
+        self, sweep: Attacked, targets: list[Target], quiet: Quiet
+    ) -> tuple[list[Blow], int]:
+        """Start it, strike, and bring it to its end; the blows, and how often it was started."""
         sweep.start()
         starts = 1
         blows = []
@@ -101,27 +130,23 @@ class Arena:
                 self.server.start()
                 sweep.start()
                 starts += 1
-        starts += self._bring_to_its_end(sweep, starts)
-        left = [stray for blow in blows for stray in blow.strays] + _left(sweep)
-        kill(sweep.processes())
-        seen = Aftermath(
-            before=[blow.before for blow in blows],
-            after=journal_in(sweep.directory),
-            runs=runs_at(self.server.uri, sweep.directory.name),
-            reference=quiet.runs,
-            planned=shape.trials,
-            epochs=shape.epochs,
-            saved={trial: len(files) for trial, files in sweep.saved.items()},
-            kills=len(blows),
-            code=sweep.code(),
-            strays=left,
-            memory=unowned(shared_memory() - memory),
-        )
-        return Attacks(blows, seen, starts)
+        return blows, starts + self._bring_to_its_end(sweep, starts)
+
+    def _now(self, sweep: Attacked) -> list[Told]:
+        return journal_in(sweep.directory)
+
+    def _at_the_end(self, sweep: Attacked) -> list[Told]:
+        return journal_in(sweep.directory)
+
+    def _runs(self, sweep: Attacked) -> list[Recorded]:
+        return runs_at(self.server.uri, sweep.directory.name)
+
+    def _trained(self, sweep: Attacked) -> dict[str, int]:
+        return {trial: len(files) for trial, files in sweep.saved.items()}
 
     def _sweep(self, name: str, shape: Shape) -> Attacked:
         self.server.start()
-        return sweep_in(self.root / name, shape, self._data, self.server.uri)
+        return sweep_in(self.root / name, shape, self.data, self.server.uri)
 
     def _run_quietly(self, shape: Shape) -> Quiet:
         sweep = self._sweep(f"quiet-{shape.workers}", shape)
@@ -141,7 +166,7 @@ class Arena:
         if sweep.code() != 0:
             kill(sweep.processes())
             raise RuntimeError(f"the quiet sweep failed; see {sweep.directory}/output.txt")
-        return Quiet(seconds, shown, runs_at(self.server.uri, sweep.directory.name))
+        return Quiet(seconds, shown, self._runs(sweep))
 
     def _strike(self, sweep: Attacked, target: Target, quiet: Quiet, kills: int) -> Blow:
         """Wait for the target, then for the drawn instant; kill, and see the command die."""
@@ -151,15 +176,15 @@ class Arena:
         sweep.watch(lambda: False, pause)
         victims = self._victims(sweep, target)
         if sweep.code() is not None or not victims:
-            return Blow(target.name, None, journal_in(sweep.directory))
+            return Blow(target.name, None, self._now(sweep))
         instant = time.monotonic() - sweep.started
         kill(victims if target.belongs_to_server else [self.draw.choice(victims)])
         if not target.ends_the_command:
-            return Blow(target.name, instant, journal_in(sweep.directory))
+            return Blow(target.name, instant, self._now(sweep))
         sweep.watch(lambda: False, DEATH_SECONDS)
         hangs = ("the command, which hangs",) if sweep.code() is None else ()
         sweep.end()
-        return Blow(target.name, instant, journal_in(sweep.directory), (*hangs, *_left(sweep)))
+        return Blow(target.name, instant, self._now(sweep), (*hangs, *_left(sweep)))
 
     def _victims(self, sweep: Attacked, target: Target) -> list[Process]:
         living = marked(self.server.mark) if target.belongs_to_server else sweep.processes()
