@@ -23,7 +23,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def line(target: str, outcome: str, *problems: str) -> dict[str, object]:
-    return {"target": target, "outcome": outcome, "problems": dict.fromkeys(problems, ["so"])}
+    return {"target": target, "outcome": outcome, "problems": {name: ["so"] for name in problems}}
 
 
 def test_kills_are_counted_by_target_and_missed_ones_are_no_kills(page: ModuleType) -> None:
