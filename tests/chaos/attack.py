@@ -1,8 +1,8 @@
 """Attacks on one sweep after another: kills at random instants, then the same command again.
 
 Each shape of sweep is run once in peace: for its metrics, and for how long it takes. An attacked
-sweep gets its kills, one after the other; then the same command is started until it says that the
-study is complete, and at least once more than the first time.
+sweep gets its kills, one after the other; then it may end, and the same command is started again
+until it says that the study is complete, and at least once.
 """
 
 import random
@@ -130,7 +130,7 @@ class Arena:
                 self.server.start()
                 sweep.start()
                 starts += 1
-        return blows, starts + self._bring_to_its_end(sweep, starts)
+        return blows, starts + self._bring_to_its_end(sweep)
 
     def _now(self, sweep: Attacked) -> list[Told]:
         return journal_in(sweep.directory)
@@ -190,18 +190,18 @@ class Arena:
         living = marked(self.server.mark) if target.belongs_to_server else sweep.processes()
         return [process for process in living if target.is_hit_by(process)]
 
-    def _bring_to_its_end(self, sweep: Attacked, starts: int) -> int:
-        """Let it end, and start the same command again; returns how often."""
+    def _bring_to_its_end(self, sweep: Attacked) -> int:
+        """Let it end, and start the same command again, at least once; returns how often."""
         sweep.watch(lambda: False, LONGEST)
         again = 0
-        while sweep.code() != 0 or starts + again == 1:
-            if starts + again >= MOST_STARTS:
-                break
+        while again == 0 or (sweep.code() != 0 and again < MOST_STARTS):
             sweep.end()
             self.server.start()
             sweep.start()
             again += 1
             sweep.watch(lambda: False, LONGEST)
+        # What MLflow has is read next.
+        self.server.start()
         return again
 
 
