@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -29,7 +30,10 @@ def main() -> int:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     root = Path(tempfile.mkdtemp(prefix="chaos-"))
     # Unix sockets below Ray's directory may have at most 107 characters in all.
-    os.environ.setdefault("MHRAY_RAY_TEMP_DIR", tempfile.mkdtemp(prefix="r-"))
+    ray_files = tempfile.mkdtemp(prefix="r-")
+    os.environ["MHRAY_RAY_TEMP_DIR"] = ray_files
+    # So that what was started is ended then, too.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     arena = PlainArena(root, options.seed) if options.plain else Arena(root, options.seed)
     system = "plain" if options.plain else "mhray"
     failed = False
@@ -40,7 +44,8 @@ def main() -> int:
                 print(json.dumps(line), flush=True)
                 _append(options.results, line)
     finally:
-        arena.server.stop()
+        arena.close()
+        shutil.rmtree(ray_files, ignore_errors=True)
     if failed:
         print(f"the attacked sweeps stay in {root}", file=sys.stderr)
         return 1

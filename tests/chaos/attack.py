@@ -81,6 +81,7 @@ class Arena:
         self.draw = random.Random(seed)
         self.server = MlflowServer(root)
         self._quiet: dict[Shape, Quiet] = {}
+        self._sweeps: list[Attacked] = []
         self.data = root / "data"
         words = ["multimnist", str(self.data), "--train", "640", "--test", "100"]
         command = [sys.executable, "-m", "mhray.data.prepare", *words]
@@ -92,12 +93,19 @@ class Arena:
             self._quiet[shape] = self._run_quietly(shape)
         return self._quiet[shape]
 
+    def close(self) -> None:
+        """End whatever still runs, the server included."""
+        for sweep in self._sweeps:
+            kill(sweep.processes())
+        self.server.stop()
+
     def attack(self, targets: list[Target], number: int) -> Attacks:
         """One sweep that gets these kills."""
         shape = GROUPS if any(target.needs_worker_groups for target in targets) else LOCAL
         quiet = self.quiet(shape)
         memory = shared_memory()
         sweep = self._sweep(f"attacked-{number}", shape)
+        self._sweeps.append(sweep)
         blows, starts = self._fight(sweep, targets, quiet)
         left = [stray for blow in blows for stray in blow.strays] + _left(sweep)
         kill(sweep.processes())
@@ -150,6 +158,7 @@ class Arena:
 
     def _run_quietly(self, shape: Shape) -> Quiet:
         sweep = self._sweep(f"quiet-{shape.workers}", shape)
+        self._sweeps.append(sweep)
         shown: dict[str, float] = {}
 
         def note() -> bool:

@@ -8,6 +8,7 @@ runs as the tutorials show it; mhray gives nothing but the reading of the data.
 
 import argparse
 import json
+import logging
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -160,10 +161,13 @@ def main() -> None:
     parser.add_argument("--ray-temp", help="Ray's directory")
     options = parser.parse_args()
     ray.init(
-        num_cpus=2, log_to_driver=False, logging_level="ERROR", _temp_dir=options.ray_temp or None
+        num_cpus=2,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _temp_dir=options.ray_temp or None,
     )
     results = tuner_of(options).fit()
-    print(json.dumps([result.path for result in results]), flush=True)
+    print(json.dumps([results[index].path for index in range(len(results))]), flush=True)
 
 
 if __name__ == "__main__":

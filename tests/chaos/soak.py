@@ -107,13 +107,15 @@ def main() -> None:
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     root = Path(tempfile.mkdtemp(prefix="soak-"))
-    os.environ.setdefault("MHRAY_RAY_TEMP_DIR", tempfile.mkdtemp(prefix="r-"))
+    ray_files = tempfile.mkdtemp(prefix="r-")
+    os.environ["MHRAY_RAY_TEMP_DIR"] = ray_files
     line = summary(soak(root, options.trials), options.trials)
     print(json.dumps(line))
     if options.results is not None:
         with options.results.open("a", encoding="utf-8") as results:
             results.write(json.dumps(line) + "\n")
     shutil.rmtree(root)
+    shutil.rmtree(ray_files, ignore_errors=True)
 
 
 def _sweep_in(root: Path, data: Path, trials: int) -> Attacked:
