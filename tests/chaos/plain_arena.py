@@ -51,10 +51,12 @@ class PlainArena(Arena):
 
     @override
     def _runs(self, sweep: Attacked) -> list[Recorded]:
+        folders = [path.parent.name for path in sweep.directory.glob("*/*/result.json")]
+        numbers = {name.split("_")[2]: _number_of(name) for name in folders}
         client = mlflow.MlflowClient(self.server.uri)
         found = client.get_experiment_by_name(sweep.directory.name)
         runs = [] if found is None else client.search_runs([found.experiment_id])
-        return [_recorded(client, run) for run in runs]
+        return [_recorded(client, run, numbers) for run in runs]
 
 
 def _told(folder: Path) -> Told:
@@ -76,13 +78,14 @@ def _told(folder: Path) -> Told:
     )
 
 
-def _recorded(client: mlflow.MlflowClient, run: Any) -> Recorded:
+def _recorded(client: mlflow.MlflowClient, run: Any, numbers: dict[str, int]) -> Recorded:
     points = client.get_metric_history(run.info.run_id, "acc_mean")
     history = tuple(sorted((point.step, point.value) for point in points))
-    number = _number_of(str(run.data.tags.get("trial_name", run.info.run_name)) + "_")
+    # Ray calls a run ``train_once_<id>``.
+    number = numbers.get(run.info.run_name.split("_")[2], -1)
     return Recorded(number, run.info.status, {METRIC: history})
 
 
 def _number_of(name: str) -> int:
-    """Counted from 0. Ray calls a trial ``train_once_<id>_<count from 1>`` and a folder longer."""
+    """Counted from 0; Ray calls a folder ``train_once_<id>_<count from 1>_<parameters>``."""
     return int(name.split("_")[3]) - 1
