@@ -12,7 +12,7 @@ TRIALS ?= 500
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep ui test lint format bench results weightings chaos chaos-plain soak reliability fuzz wheel clean
+.PHONY: help install sweep ui test lint format bench docs results weightings oracle chaos chaos-plain soak reliability fuzz wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -49,12 +49,17 @@ format: $(INSTALLED) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(INSTALLED) ## write the schema of study files, and the table of their keys in docs/study.md
+	$(BIN)/python docs/study_reference.py
+
 bench: $(INSTALLED) ## measure opening, loader, step and sweep against the usual way, and what weightings cost (half an hour)
 	$(BIN)/python benchmarks/open.py
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/weightings.py
 	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/quote.py
+	$(BIN)/python benchmarks/check.py
 
 results: $(INSTALLED) ## train every sized preset for 20 core-minutes with 3 seeds, into docs/results.md (4 h on two cores)
 	$(BIN)/python benchmarks/presets.py
@@ -62,6 +67,9 @@ results: $(INSTALLED) ## train every sized preset for 20 core-minutes with 3 see
 weightings: $(INSTALLED) ## compare all weightings of the losses over 5 seeds, into docs/weightings.md (2 h on two cores; resumes)
 	$(BIN)/python -m mhray.sweep configs/sweep_weightings.yaml $(ARGS)
 	$(BIN)/python benchmarks/weightings_page.py $(ARGS)
+
+oracle: $(INSTALLED) ## try the search on tables beside others, 20 seeds, into docs/search.md (10 minutes of one core; resumes)
+	$(BIN)/python benchmarks/search_oracle.py $(ARGS)
 
 fuzz: $(INSTALLED) ## read damaged files: 100 000 at random, then by coverage (SECONDS=60 for each kind)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'

@@ -21,9 +21,9 @@ from mhray.training.run import compose_run, read_heads_of
 from mhray.tuning.comparison import Interval, difference, rows_of, setting_of
 from mhray.tuning.journal import Journal
 from mhray.tuning.report import in_short
-from mhray.tuning.search import fixed_overrides, samples_of
 from mhray.tuning.space import combinations, format_override
 from mhray.tuning.study_file import load_study
+from mhray.tuning.trial_overrides import fixed_overrides, samples_of
 
 ROOT = shipped_directory()
 RATE = "model.optimizer.lr"

@@ -6,12 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 import mhray
 from mhray.errors import ConfigError, MhrayError
 from mhray.training.project import shipped_directory
-from mhray.tuning.session import check, print_plan, start
+from mhray.tuning.console import console_on
+from mhray.tuning.plan import check, print_plan
 from mhray.tuning.study_file import read_study
 
 EXAMPLES = """\
@@ -20,6 +19,8 @@ examples:
       run the study; run it again to resume it
   python -m mhray.sweep configs/sweep_weights.yaml --check
       find everything that is wrong with it, show what would run, start nothing
+  python -m mhray.sweep configs/sweep_weights.yaml --quote
+      the same, and time each of its networks for a few seconds to say how long it will take
   python -m mhray.sweep configs/sweep_weights.yaml budget.trials=3 base.trainer.max_epochs=2
       the same with other values
 
@@ -57,6 +58,9 @@ def parser() -> argparse.ArgumentParser:
         "overrides", nargs="*", metavar="KEY=VALUE", help="overrides a value of the study file"
     )
     result.add_argument("--check", action="store_true", help="validate, show what would run")
+    result.add_argument(
+        "--quote", action="store_true", help="the same, and time its networks for a few seconds"
+    )
     result.add_argument("--config-dir", type=Path, metavar="DIR", help="your own Hydra groups")
     result.add_argument("--version", action="version", version=f"mhray {mhray.__version__}")
     return result
@@ -67,9 +71,11 @@ def _run(options: argparse.Namespace) -> int:
         raise ConfigError(f"--config-dir: there is no directory {options.config_dir}")
     file = read_study(_find(options.file), options.overrides, shipped_directory())
     checked = check(file, options.config_dir)
-    if options.check:
-        print_plan(checked, Console(highlight=False, soft_wrap=True))
+    if options.check or options.quote:
+        print_plan(checked, console_on(sys.stdout), times_networks=options.quote)
         return 0
+    from mhray.tuning.session import start  # noqa: PLC0415  Ray and MLflow take seconds to import
+
     return start(checked, _command(options))
 
 

@@ -16,7 +16,7 @@ import pytest
 from mhray.sweep import main
 from mhray.training.origin import reproduce_line
 from mhray.training.project import shipped_directory
-from mhray.tuning.asha import bracket_of
+from mhray.tuning.rungs import bracket_of
 
 STUDY = shipped_directory() / "configs" / "sweep_weights.yaml"
 # Trial 0 has a rate of 1e-3; hardly another one learns anything before it takes over.

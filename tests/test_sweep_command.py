@@ -12,6 +12,7 @@ import mlflow
 import numpy as np
 import optuna
 import pytest
+from platformdirs import user_cache_path
 
 from mhray.sweep import main, parser
 from mhray.training.project import shipped_directory
@@ -89,6 +90,7 @@ def test_a_sweep_runs_to_its_end_and_says_what_it_found(command, sweep, short_st
     code, out, _ = sweep(*short_study)
     assert code == 0
     assert "all 3 trials have ended; this is their result" in out
+    assert "SimpleCNN" in (user_cache_path("mhray") / "speeds.jsonl").read_text()
     assert out.splitlines()[-1] == done.stdout.splitlines()[-1]
     assert len(trials_in(tmp_path)) == 3
 
@@ -98,6 +100,7 @@ def assert_is_a_whole_transcript(text):
     assert lines[0].startswith("study loss_weights: 3 trials, ")
     assert "heads: left (10 classes), right (10 classes), sum (19 classes)" in lines
     assert any("trial 0 epoch 1: left " in line for line in lines)
+    assert sum(line.startswith(("quote: ", "disk: up to ")) for line in lines) == 2
     assert any("(equal weights)" in line for line in lines)
     assert lines[-1].startswith("python -m mhray.train experiment=cifar100mh_cnn ")
     assert "seed=12345" in lines[-1]
@@ -215,21 +218,25 @@ def test_a_trial_with_two_workers_is_a_worker_group(command, short_study, tmp_pa
     assert json.loads(result.read_text())["samples_per_rank"] == [270, 270]
 
 
-def test_hours_end_a_study_and_no_other_takes_its_name(command, sweep, short_study):
+def test_hours_end_a_study_and_no_other_takes_its_name(command, sweep, short_study, tmp_path):
     spent = [*short_study, "budget.hours=0.001", ONE_AT_A_TIME]
     done = command("mhray.sweep", *spent)
     assert done.returncode == 4, done.stdout + done.stderr
     code, out, _ = sweep(*spent)
     assert code == 4
     assert "budget.hours is used up after 0 trials" in out
+    assert sweep(*short_study, "budget.trials=1", ONE_AT_A_TIME)[0] == 0
+    assert [trial.state.name for trial in trials_in(tmp_path)] == ["COMPLETE"]
     code, _, error = sweep(*spent, "base.trainer.max_epochs=2")
     assert code == 2
     assert "the journal holds another study named loss_weights: base was" in error
 
 
-def test_check_shows_the_plan_and_starts_nothing(sweep, short_study, tmp_path):
-    code, out, error = sweep(*short_study, "--check")
+@pytest.mark.parametrize(("flag", "quoted"), [("--check", "quote: "), ("--quote", "timed now")])
+def test_check_shows_the_plan_and_starts_nothing(sweep, short_study, tmp_path, flag, quoted):
+    code, out, error = sweep(*short_study, flag)
     assert (code, error) == (0, "")
+    assert quoted in out
     assert out.count("python -m mhray.train experiment=cifar100mh_cnn") == 3
     assert list(tmp_path.iterdir()) == []
 
@@ -281,4 +288,4 @@ def test_a_study_that_does_not_exist_is_named(sweep):
 def test_help_names_every_flag_and_shows_three_examples():
     text = parser().format_help()
     assert text.count("  python -m mhray.sweep configs/") >= 3
-    assert all(flag in text for flag in ("--check", "--config-dir", "--version", "FILE"))
+    assert all(flag in text for flag in ("--check", "--quote", "--config-dir", "--version", "FILE"))

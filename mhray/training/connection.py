@@ -12,6 +12,7 @@ import joblib
 import ray
 
 from mhray.errors import StorageError
+from mhray.training.sizes import memory_of_this_machine
 
 RAY_ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -45,6 +46,7 @@ def connected(*, needs_dashboard: bool) -> Iterator[None]:
         _refuse_silence(address)
     local: dict[str, Any] = {
         "num_cpus": joblib.cpu_count(),
+        "_memory": memory_of_this_machine(),
         "include_dashboard": needs_dashboard,
         "dashboard_host": "127.0.0.1",
         "_temp_dir": os.environ.get(TEMP_DIR),

@@ -42,6 +42,7 @@ from mhray.training.epochs import EpochRow
 from mhray.training.mistakes import check_shares
 from mhray.training.result import RunResult
 from mhray.training.run import Report, train
+from mhray.training.sizes import bytes_of
 
 
 def run(
@@ -126,7 +127,8 @@ def _run_on_group(
 
 def _resources(config: DictConfig) -> dict[str, float]:
     gpus = {"GPU": config.per_worker.gpus} if config.per_worker.gpus > 0 else {}
-    return {"CPU": config.per_worker.cpus, **gpus}
+    memory = bytes_of(config.per_worker.memory)
+    return {"CPU": config.per_worker.cpus, **gpus, **({"memory": memory} if memory else {})}
 
 
 class ForwardRows(UserCallback):

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Strict
 from typing_extensions import override
 
 from mhray.errors import ConfigError, no_such_head
-from mhray.tuning.schema import Scalar, Section, written
+from mhray.tuning.schema import Scalar, Section, unquoting, written
 from mhray.tuning.yaml_lines import Location, Value
 
 Draw: TypeAlias = dict[str, Value]
@@ -53,6 +53,11 @@ class Distribution(Section, ABC):
     def options(self) -> Mapping[str, Mapping[str, "Distribution"]]:
         """The spaces that hang on the options of this path, by option."""
         return {}
+
+    def refusal(self, value: Value) -> str:
+        """Why no trial draws this value; empty if one may."""
+        del value
+        return ""
 
     def examples(self, path: str) -> Iterator[tuple[Location, Draw]]:
         """Draws, each with its location, that show whether a config takes all that may be drawn."""
@@ -122,6 +127,10 @@ class Uniform(Distribution):
         low, high = self.uniform
         return {scope + path: _clipped(config_value(path), low, high, (low + high) / 2)}
 
+    @override
+    def refusal(self, value: Value) -> str:
+        return _outside(value, self.uniform)
+
 
 class LogUniform(Distribution):
     """A positive float whose logarithm is uniform: for rates and scales."""
@@ -137,6 +146,10 @@ class LogUniform(Distribution):
         low, high = self.log_uniform
         return {scope + path: _clipped(config_value(path), low, high, sqrt(low) * sqrt(high))}
 
+    @override
+    def refusal(self, value: Value) -> str:
+        return _outside(value, self.log_uniform)
+
 
 class Integer(Distribution):
     """An integer between two bounds, both included."""
@@ -151,6 +164,12 @@ class Integer(Distribution):
     def baseline(self, path: str, config_value: ConfigValue, scope: str) -> Draw:
         low, high = self.integer
         return {scope + path: round(_clipped(config_value(path), low, high, (low + high) // 2))}
+
+    @override
+    def refusal(self, value: Value) -> str:
+        if isinstance(value, float) and not value.is_integer():
+            return f"should be a whole number, not {written(value)}"
+        return _outside(value, self.integer)
 
 
 def _are_choices(raw: Any) -> Any:
@@ -192,6 +211,12 @@ class Choice(Distribution):
         return {scope + path: self._labels()[keys.index(key) if key in keys else 0]}
 
     @override
+    def refusal(self, value: Value) -> str:
+        if _identity(value) in map(_identity, self.choice):
+            return ""
+        return f"should be one of {', '.join(map(written, self.choice))}, not {written(value)}"
+
+    @override
     def examples(self, path: str) -> Iterator[tuple[Location, Draw]]:
         for index, value in enumerate(self.choice):
             yield ("choice", index), {path: value}
@@ -231,3 +256,12 @@ def _clipped(value: Value, low: float, high: float, otherwise: float) -> float:
     if isinstance(value, bool | str | None):
         return otherwise
     return min(max(float(value), low), high)
+
+
+def _outside(value: Value, bounds: tuple[float, float]) -> str:
+    """What is wrong with a value that should lie in a range; empty if nothing is."""
+    low, high = bounds
+    if isinstance(value, bool | str | None) or not low <= value <= high:
+        remedy = unquoting(value) if isinstance(value, str) else ""
+        return f"should be a number from {low!r} to {high!r}, not {written(value)}{remedy}"
+    return ""

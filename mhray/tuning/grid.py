@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from mhray.errors import StudyConflictError, did_you_mean
 from mhray.tuning.distributions import Draw
 from mhray.tuning.record import TrialRecord
+from mhray.tuning.sampler_kinds import Grid
 from mhray.tuning.schema import written
 from mhray.tuning.space import combinations, walk
-from mhray.tuning.study import Grid, Study
+from mhray.tuning.study import Study
 from mhray.tuning.yaml_lines import Location
 
 

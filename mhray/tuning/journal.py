@@ -6,25 +6,23 @@ from it, so nothing else needs to be durable, and resuming is opening the same j
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 import optuna
-from alembic.util import CommandError
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
-from mhray.errors import StorageError, StudyConflictError, without_password
+from mhray.errors import StudyConflictError
 from mhray.training.epochs import EpochRow
 from mhray.tuning.lineage import as_run
 from mhray.tuning.record import State, Takeover, TrialRecord
+from mhray.tuning.spent import Spent
+from mhray.tuning.storage import directions_of, open_study, writing
 from mhray.tuning.study import Study
 
 STUDY_FILE = "study"
@@ -32,6 +30,7 @@ DATA = "data"
 ORIGIN = "origin"
 KEY = "key"
 SECONDS = "seconds"
+GPU_SECONDS = "gpu_seconds"
 CHANGES = "changes"
 PUBLISHED = "published"
 
@@ -45,23 +44,22 @@ FAILURE = "failure"
 TEST = "test"
 TAKEOVERS = "takeovers"
 
-DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
 STATES: tuple[State, ...] = ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
-FAILURES = (SQLAlchemyError, OSError)
-# What Optuna raises for a missing driver, another program's tables, and rubbish in a file.
-NO_JOURNAL = (ImportError, CommandError, RuntimeError, ValueError, AssertionError)
-FIXED = ("base", "search", "objectives", "select")
+FIXED = ("base", "search", "objectives", "select", "enqueue")
 
 
 class Journal:
     """One study in its storage; use :meth:`open`."""
 
-    def __init__(self, study: optuna.Study, storage: BaseStorage) -> None:
+    def __init__(
+        self, study: optuna.Study, storage: BaseStorage, directions: Sequence[StudyDirection]
+    ) -> None:
         self._study = study
         self._storage = storage
+        self._directions = list(directions)
         self._study_id = storage.get_study_id_from_name(study.study_name)
-        self._opened = time.monotonic()
-        self._seconds_before = float(study.user_attrs.get(SECONDS, 0.0))
+        spent = study.user_attrs
+        self.spent = Spent(spent.get(SECONDS, 0.0), spent.get(GPU_SECONDS, 0.0))
 
     @classmethod
     def open(cls, study: Study, directory: Path) -> "Journal":
@@ -70,22 +68,8 @@ class Journal:
         Raises:
             StorageError: the database cannot be opened or is not one.
         """
-        where = study.journal if study.journal != "auto" else f"sqlite:///{directory}/journal.db"
-        try:
-            storage = _storage_at(where)
-            opened = optuna.create_study(
-                storage=storage,
-                study_name=study.name,
-                direction=DIRECTIONS[study.select.mode],
-                load_if_exists=True,
-            )
-        except (*FAILURES, *NO_JOURNAL) as error:
-            reason = str(error).splitlines()[0]
-            raise StorageError(
-                f"journal: {without_password(where)} cannot be opened ({reason}); "
-                "write a path you may write to, or move the broken file away"
-            ) from None
-        return cls(opened, storage)
+        opened, storage = open_study(study, directory)
+        return cls(opened, storage, directions_of(study))
 
     def begin(
         self, study: Mapping[str, Any], data: Mapping[str, Any], origin: Mapping[str, str]
@@ -105,6 +89,7 @@ class Journal:
                     f"name: the journal holds trials of a study named {self._study.study_name} "
                     "that is none of mhray's; write another name"
                 )
+            self._refuse_other_directions()
             self._note(KEY, uuid.uuid4().hex)
             self._note(DATA, dict(data))
             self._note(ORIGIN, dict(origin))
@@ -112,6 +97,7 @@ class Journal:
             return
         self._refuse_another(attributes[STUDY_FILE], study, FIXED)
         self._refuse_another(attributes[DATA], data, tuple(data))
+        self._refuse_other_directions()
         if attributes[STUDY_FILE] != dict(study):
             changes = [*attributes.get(CHANGES, []), {"time": time.time(), "study": dict(study)}]
             self._note(CHANGES, changes)
@@ -127,6 +113,14 @@ class Journal:
                 "write another name, or take the change back"
             )
 
+    def _refuse_other_directions(self) -> None:
+        if self._study.directions != self._directions:
+            raise StudyConflictError(
+                f"sampler: the journal holds a study named {self._study.study_name} whose sampler "
+                "is told something else: nsga2 all objectives, every other one select; write "
+                "another name, or take the change back"
+            )
+
     @property
     def key(self) -> str:
         """Tells this study from every other, one of the same name in the same place included."""
@@ -139,7 +133,7 @@ class Journal:
 
     def enqueue(self, params: Mapping[str, Any]) -> None:
         """Have a new trial draw these values, by Optuna's names, unless one draws them already."""
-        with _written():
+        with writing():
             self._study.enqueue_trial(dict(params), skip_if_exists=True)
 
     def is_empty(self) -> bool:
@@ -149,7 +143,7 @@ class Journal:
     def ask(self, sampler: BaseSampler) -> Trial:
         """A new trial, whose values ``sampler`` chooses."""
         self._study.sampler = sampler
-        with _written():
+        with writing():
             return self._study.ask()
 
     def reopen(self, number: int, sampler: BaseSampler) -> Trial:
@@ -183,6 +177,7 @@ class Journal:
             return False
         self._set(number, EPOCHS, [*rows, asdict(row)])
         self._storage.set_trial_intermediate_value(self._id(number), row.epoch, row.best)
+        self.save_spent()
         return True
 
     def take_over(self, takeovers: Sequence[Takeover]) -> None:
@@ -194,17 +189,20 @@ class Journal:
         number: int,
         state: State,
         *,
-        value: float | None = None,
+        value: float | Sequence[float] | None = None,
         checkpoint: str = "",
         mlflow_run_id: str = "",
         failure: str = "",
     ) -> None:
-        """Commit a trial's end. Once this returns, the trial is finished for good."""
+        """Commit a trial's end. Once this returns, the trial is finished for good.
+
+        ``value`` is what a complete trial is told with: one number, or one for each objective.
+        """
         self._set(number, CHECKPOINT, checkpoint)
         self._set(number, MLFLOW_RUN_ID, mlflow_run_id)
         self._set(number, FAILURE, failure)
-        self.save_seconds()
-        with _written():
+        self.save_spent()
+        with writing():
             self._study.tell(number, value, state=TrialState[state])
 
     def set_test(self, number: int, metrics: Mapping[str, float]) -> None:
@@ -223,13 +221,10 @@ class Journal:
         """Record what of this study is in MLflow, and where."""
         self._note(PUBLISHED, list(what))
 
-    def seconds(self) -> float:
-        """Wall-clock seconds that sweeps of this study have run, this one included."""
-        return self._seconds_before + time.monotonic() - self._opened
-
-    def save_seconds(self) -> None:
-        """Record how long sweeps of this study have run."""
-        self._note(SECONDS, self.seconds())
+    def save_spent(self) -> None:
+        """Record what sweeps of this study have spent, so that a kill forgets an epoch at most."""
+        self._note(SECONDS, self.spent.seconds)
+        self._note(GPU_SECONDS, self.spent.gpu_seconds)
 
     def trials(self, *states: State) -> list[TrialRecord]:
         """The trials in these states (all if none is named), by number."""
@@ -247,11 +242,11 @@ class Journal:
         return self._storage.get_trial(self._id(number)).user_attrs
 
     def _set(self, number: int, name: str, value: Any) -> None:
-        with _written():
+        with writing():
             self._storage.set_trial_user_attr(self._id(number), name, value)
 
     def _note(self, name: str, value: Any) -> None:
-        with _written():
+        with writing():
             self._study.set_user_attr(name, value)
 
     def _set_late(self, number: int, name: str, value: Any) -> None:
@@ -263,23 +258,6 @@ class Journal:
         keys = {name: f"{name}:{trial.number}" for name in (MLFLOW_RUN_ID, TEST)}
         record = _record(trial, {name: noted[key] for name, key in keys.items() if key in noted})
         return as_run(record, noted.get(TAKEOVERS, ()), lambda n: self._attributes(n)[EPOCHS])
-
-
-@contextmanager
-def _written() -> Iterator[None]:
-    try:
-        yield
-    except FAILURES as error:
-        reason = str(error).splitlines()[0]
-        raise StorageError(
-            f"journal: cannot be written ({reason}); mend that, and run the same command again"
-        ) from None
-
-
-def _storage_at(where: str) -> BaseStorage:
-    if where.startswith("journal-file:"):
-        return JournalStorage(JournalFileBackend(where.removeprefix("journal-file:")))
-    return RDBStorage(where)
 
 
 def _record(trial: FrozenTrial, late: Mapping[str, Any]) -> TrialRecord:

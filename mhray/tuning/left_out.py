@@ -4,9 +4,9 @@ One metric ranks all trials, so each of them has to log it, and of the same head
 trials that differ in what is tuned, so there each is judged by the heads that it has.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from mhray.errors import ConfigError
 from mhray.heads import Head
@@ -19,12 +19,12 @@ from mhray.models.trained_heads import (
 )
 from mhray.training.epochs import why_no_judge
 from mhray.tuning.distributions import LOSS_WEIGHTS
-from mhray.tuning.rules import Finding, metrics_of
+from mhray.tuning.rules import Finding, by_path, metrics_of
+from mhray.tuning.scheduler_kinds import AshaScheduler
 from mhray.tuning.space import Entry, format_override, walk
 from mhray.tuning.study import Study
+from mhray.tuning.world import Compose
 from mhray.tuning.yaml_lines import Location
-
-Compose: TypeAlias = Callable[[Sequence[str]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,10 @@ def unfit_heads(study: Study, found: Sequence[Variant], heads: Sequence[Head]) -
             predicted = predicted_heads(heads, variant.train_heads)
             refuse_unpredicted(primary_head, [head.name for head in predicted])
         except ConfigError as error:
-            yield variant.location, str(error).removeprefix(f"{WHERE}: ")
+            if variant.options:
+                yield variant.location, str(error).removeprefix(f"{WHERE}: ")
+            else:
+                yield from by_path(study, str(error))
 
 
 def unlogged_metrics(
@@ -86,6 +89,18 @@ def unlogged_metrics(
         )
         if problem := next(filter(None, problems), None):
             yield location, problem
+
+
+def incomparable_heads(
+    study: Study, found: Sequence[Variant], heads: Sequence[Head]
+) -> Iterator[Finding]:
+    """A scheduler that compares heads, where there is none that all trials predict."""
+    predicted = [predicted_heads(heads, variant.train_heads) for variant in found]
+    match study.scheduler:
+        case AshaScheduler(asha=asha) if asha.by == "heads":
+            if not any(all(head in some for some in predicted) for head in heads):
+                message = "compares the heads that all trials predict, and there is none"
+                yield ("scheduler", "asha", "by"), f"{message}; write select"
 
 
 def searched_weights(study: Study, variant: Variant) -> Iterator[str]:

@@ -11,6 +11,7 @@ from mhray.training.epochs import Selection
 from mhray.training.origin import reproduce_line
 from mhray.tuning.comparison import Row, interval, rows_of
 from mhray.tuning.distributions import LOSS_WEIGHTS
+from mhray.tuning.front import hypervolume, on_front
 from mhray.tuning.record import BASELINE, TrialRecord
 from mhray.tuning.space import format_override
 from mhray.tuning.study import Study
@@ -28,16 +29,24 @@ def best_of(records: Sequence[TrialRecord], selection: Selection) -> TrialRecord
 def front_of(records: Sequence[TrialRecord], study: Study) -> list[TrialRecord]:
     """The complete trials that no other one beats on every objective of the study."""
     complete = _complete(records)
-    scores = {record.number: _scores(record, study) for record in complete}
-    return [
-        record
-        for record in complete
-        if not any(
-            _dominates(scores[other.number], scores[record.number])
-            for other in complete
-            if other is not record
-        )
-    ]
+    on = on_front([_scores(record, study) for record in complete])
+    return [record for record, is_on in zip(complete, on, strict=True) if is_on]
+
+
+def front_line(records: Sequence[TrialRecord], study: Study) -> str:
+    """The front of a study in words; of accuracies alone also how much of the room they take.
+
+    That is the hypervolume above the accuracies that may still be chance.
+    """
+    front = front_of(records, study)
+    line = f"Pareto front: trials {', '.join(str(record.number) for record in front)}"
+    known = front[0].best_epoch(study.selection).metrics
+    chances = [known.get(f"{goal.metric}_chance") for goal in study.objectives]
+    reference = [chance for chance in chances if chance is not None]
+    if len(reference) < len(chances):
+        return line
+    volume = hypervolume([_scores(record, study) for record in front], reference)
+    return f"{line}; hypervolume above chance {volume:.4f}"
 
 
 def trials_to_test(study: Study, records: Sequence[TrialRecord]) -> list[int]:
@@ -81,10 +90,10 @@ def print_result(
             options = tuple(distribution.options())
             console.print(options_table(path, options, records, selection))
     if len(study.objectives) > 1:
-        numbers = ", ".join(str(record.number) for record in front_of(records, study))
-        console.print(f"Pareto front: trials {numbers}", markup=False)
+        console.print(front_line(records, study), markup=False)
     console.print("Reproduce the best trial:", markup=False)
-    console.print(reproduce_line(best.overrides, best.seed, config_dir), markup=False)
+    line = reproduce_line(best.overrides, best.seed, config_dir)
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def result_table(
@@ -204,7 +213,3 @@ def _scores(record: TrialRecord, study: Study) -> list[float]:
         metrics[goal.metric] if goal.mode == "max" else -metrics[goal.metric]
         for goal in study.objectives
     ]
-
-
-def _dominates(scores: list[float], other: list[float]) -> bool:
-    return scores != other and all(a >= b for a, b in zip(scores, other, strict=True))

@@ -8,7 +8,9 @@ from typing import TypeAlias
 
 from mhray.training.epochs import sensible_mode
 from mhray.tuning.distributions import LOSS_WEIGHTS, Distribution
+from mhray.tuning.enqueue_rules import unfit_enqueued
 from mhray.tuning.grid import unfit_grid
+from mhray.tuning.sampler_rules import unfit_sampler
 from mhray.tuning.scheduler_kinds import first_decision
 from mhray.tuning.scheduler_rules import unfit_scheduler
 from mhray.tuning.schema import written
@@ -57,10 +59,29 @@ def broken_rules(study: Study) -> Iterator[Finding]:
     yield from _unfit_metrics(study)
     yield from _repeated_metrics(study)
     yield from _late_decision(study)
+    yield from unfit_sampler(study)
     yield from unfit_scheduler(study)
     yield from unfit_grid(study)
+    yield from unfit_enqueued(study)
     yield from _untried_options(study)
     yield from _shared_gpus(study)
+    yield from _hours_of_no_gpu(study)
+    yield from _shared_database(study)
+
+
+def by_path(study: Study, problems: str) -> Iterator[Finding]:
+    """Problems of a run, one on each line, at the entries of ``base`` whose paths they begin with.
+
+    A problem with a section is at what is set in it, if that is one entry.
+    """
+    keys = {key.lstrip("+"): key for key in study.base}
+    for problem in problems.splitlines():
+        path, _, rest = problem.partition(": ")
+        within = [key for plain, key in keys.items() if _is_within(plain, path)]
+        if path in keys:
+            yield ("base", keys[path]), rest
+        else:
+            yield ("base", *(within if len(within) == 1 else ())), problem
 
 
 def metrics_of(study: Study) -> Iterator[tuple[Location, str]]:
@@ -223,3 +244,15 @@ def _shared_gpus(study: Study) -> Iterator[Finding]:
         reason = f"{resources.workers_per_trial} workers of a trial cannot share a GPU"
         message = f"should be whole, not {gpus}: {reason}; write 1, or workers_per_trial: 1"
         yield ("resources", "per_worker", "gpus"), message
+
+
+def _hours_of_no_gpu(study: Study) -> Iterator[Finding]:
+    if study.budget.gpu_hours is not None and not study.resources.gpus_per_trial:
+        message = "limits nothing, since trials have no GPU; write resources.per_worker.gpus"
+        yield ("budget", "gpu_hours"), f"{message}, or hours in its place"
+
+
+def _shared_database(study: Study) -> Iterator[Finding]:
+    if study.journal == study.mlflow.tracking_uri:
+        reason = f"{study.journal} is MLflow's database too, and the two have tables of one name"
+        yield ("journal",), f"{reason}; write another one"

@@ -6,38 +6,28 @@ driver. Here only trials that trained to the end are told as complete, the other
 their last value, and every word goes into the journal before anyone else hears of it.
 """
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
-import optuna
-from optuna import samplers
-from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial
 from ray.tune.search import Searcher
 from typing_extensions import override
 
 from mhray.training.epochs import EpochRow
 from mhray.tuning.distributions import Draw
-from mhray.tuning.grid import parameters_of, seed_of
+from mhray.tuning.grid import seed_of
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.record import State, TrialRecord
-from mhray.tuning.space import baseline, draw, format_override, value_at, with_option
-from mhray.tuning.study import GridSampler, RandomSampler, Study, TpeSampler
-
-DEFAULTS = {
-    "select.metric": "val/acc_mean",
-    "select.mode": "max",
-    "workers": 1,
-    "per_worker.cpus": 1,
-    "per_worker.gpus": 0,
-}
+from mhray.tuning.samplers import sampler_of
+from mhray.tuning.space import baseline, format_override, value_at, with_options
+from mhray.tuning.study import Study
+from mhray.tuning.trial_overrides import fixed_overrides, overrides_of
+from mhray.tuning.world import Compose
+from mhray.tuning.yaml_lines import Value
 
 
 class Observer(Protocol):
@@ -62,12 +52,16 @@ class SearchPlan:
         seed: of every trial's run that gets none from a grid.
         trial_directory: where a trial keeps its checkpoints.
         run_id_of: the MLflow run of a trial, or empty as long as it has none.
+        heads: what all trials predict, for a scheduler that compares heads.
+        has_room: whether there is time for a trial beside so many others.
     """
 
     max_epochs: int
     seed: int
     trial_directory: Callable[[int], Path]
     run_id_of: Callable[[int], str]
+    heads: Sequence[str] = ()
+    has_room: Callable[[TrialRecord, int], bool] = lambda _record, _beside: True
 
 
 class StudySearch(Searcher):
@@ -129,12 +123,18 @@ class StudySearch(Searcher):
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
-    def _next(self, trial_id: str) -> dict[str, Any]:
-        record = self._orphans.pop(0) if self._orphans else None
-        if record is None or not record.overrides:
-            record = self._draw(record)
+    def _next(self, trial_id: str) -> Any:
+        record = self._first()
+        while not self._plan.has_room(record, len(self._numbers)):
+            if not self._orphans:
+                return Searcher.FINISHED
+            record = self._first()
         self._numbers[trial_id] = record.number
         return {"number": record.number, "overrides": list(record.overrides)}
+
+    def _first(self) -> TrialRecord:
+        record = self._orphans.pop(0) if self._orphans else None
+        return record if record and record.overrides else self._draw(record)
 
     def _draw(self, orphan: TrialRecord | None) -> TrialRecord:
         trial = (
@@ -164,7 +164,7 @@ class StudySearch(Searcher):
         self._journal.end(
             number,
             state,
-            value=record.epochs[-1].best if state == "COMPLETE" else None,
+            value=self._values_of(record) if state == "COMPLETE" else None,
             checkpoint=str(directory / "best.ckpt") if record.epochs else "",
             mlflow_run_id=self._plan.run_id_of(number),
             failure=failure_in(directory) if state == "FAIL" else "",
@@ -172,56 +172,38 @@ class StudySearch(Searcher):
         for observer in self._observers:
             observer.trial_ended(self._journal.trial(number))
 
-
-def fixed_overrides(study: Study) -> list[str]:
-    """What all trials of a study have in common, as overrides of one run."""
-    select = {"select.metric": study.select.metric, "select.mode": study.select.mode}
-    worker = study.resources.per_worker
-    workers = {
-        "workers": study.resources.workers_per_trial,
-        "per_worker.cpus": worker.cpus,
-        "per_worker.gpus": worker.gpus,
-    }
-    common = {**study.base, **select, **workers}
-    return [
-        format_override(path, value)
-        for path, value in common.items()
-        if path in study.base or value != DEFAULTS[path]
-    ]
+    def _values_of(self, record: TrialRecord) -> list[float]:
+        metrics = record.best_epoch(self._study.selection).metrics
+        return [metrics[goal.metric] for goal in self._study.told]
 
 
-def overrides_of(study: Study, trial: optuna.Trial) -> list[str]:
-    """Everything that is typed after ``python -m mhray.train`` for this trial."""
-    drawn = draw(study.search, trial)
-    seed = seed_of(study, trial.number)
-    own = drawn if seed is None else {**drawn, "seed": seed}
-    return [*fixed_overrides(study), *(format_override(*item) for item in own.items())]
-
-
-def baselines_of(study: Study, compose: Callable[[Sequence[str]], Mapping[str, Any]]) -> list[Draw]:
+def baselines_of(study: Study, compose: Compose) -> list[Draw]:
     """The parameters of the trials that a study starts with, trial 0 first.
 
     Where options are brackets of their own, each option has one, with the values of the config that
     it makes: a sampler may be long in coming to an option.
     """
-    fixed = fixed_overrides(study)
     if (path := study.within) is None:
-        return [baseline(study.search, partial(value_at, compose(fixed)))]
-    return [
-        baseline(
-            with_option(study.search, path, option),
-            partial(value_at, compose([*fixed, format_override(path, option)])),
-        )
-        for option in study.search[path].options()
-    ]
+        return [baseline_of(study, compose)]
+    options = study.search[path].options()
+    return [baseline_of(study, compose, {path: option}) for option in options]
 
 
-def samples_of(study: Study, count: int) -> list[list[str]]:
-    """What ``count`` trials could be: the first of a grid, or random draws that never change."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = samplers.RandomSampler(seed=0) if study.grid is None else InTurn(study)
-    scratch = optuna.create_study(sampler=sampler)
-    return [overrides_of(study, scratch.ask()) for _ in range(count)]
+def baseline_of(
+    study: Study,
+    compose: Compose,
+    chosen: Mapping[str, Value] = MappingProxyType({}),
+    given: Mapping[str, Value] = MappingProxyType({}),
+) -> Draw:
+    """The parameters of a trial that has these options, and values that are given or its config's.
+
+    Both by path. Where options are brackets, a trial that chooses none has the first.
+    """
+    if study.within is not None:
+        chosen = {study.within: next(iter(study.search[study.within].options())), **chosen}
+    options = [format_override(path, option) for path, option in chosen.items()]
+    config = compose([*fixed_overrides(study), *options])
+    return baseline(with_options(study.search, chosen), partial(value_at, config), given)
 
 
 def row_of(result: Mapping[str, Any]) -> EpochRow:
@@ -242,55 +224,3 @@ def failure_in(directory: Path) -> str:
         return (directory / "failure.txt").read_text(encoding="utf-8")
     except FileNotFoundError:
         return "its process died without a word: killed, or out of memory"
-
-
-class InTurn(BaseSampler):
-    """Gives each trial of a grid its values.
-
-    Optuna's own ``GridSampler`` knows no options, and may give trials that run at the same time the
-    same values.
-    """
-
-    def __init__(self, study: Study) -> None:
-        self._study = study
-
-    @override
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return {}
-
-    @override
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return {}
-
-    @override
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return parameters_of(self._study, trial.number)[param_name]
-
-
-def sampler_of(study: Study, drawn: int) -> BaseSampler:
-    """The study's sampler; resumed after ``drawn`` trials, it does not repeat its first draws."""
-    match study.sampler:
-        case TpeSampler(tpe=tpe):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                return samplers.TPESampler(
-                    n_startup_trials=tpe.startup_trials,
-                    seed=tpe.seed + drawn,
-                    multivariate=True,
-                    group=True,
-                    constant_liar=True,
-                )
-        case RandomSampler(random=random):
-            return samplers.RandomSampler(seed=random.seed + drawn)
-        case GridSampler():
-            return InTurn(study)

@@ -1,6 +1,6 @@
 """The simplex: weights that sum to a total, as loss weights do that only share the gradient out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, Strict, model_validator
@@ -9,7 +9,9 @@ from typing_extensions import override
 from mhray.errors import ConfigError, no_such_head
 from mhray.tuning.distributions import LOSS_WEIGHTS, ConfigValue, Distribution, Draw, Suggester
 from mhray.tuning.schema import written
-from mhray.tuning.yaml_lines import Location
+from mhray.tuning.yaml_lines import Location, Value
+
+TOLERANCE = 1e-4  # of the sum: 1.3333 is how one types 4/3
 
 
 def _are_heads_or_names(raw: Any) -> Any:
@@ -34,7 +36,7 @@ class Simplex(Distribution):
     K free weights instead would leave the search one direction in which nothing changes.
 
     Attributes:
-        simplex: the names of the weights; the word ``heads`` until :meth:`with_heads`.
+        simplex: the names of the weights; the word heads: all of the data.
         total: the sum of the weights; by default their number, so that equal weights are 1.0.
         floor: the smallest weight.
     """
@@ -67,12 +69,50 @@ class Simplex(Distribution):
 
     @override
     def baseline(self, path: str, config_value: ConfigValue, scope: str) -> Draw:
-        *broken_off, _ = self._names()
-        afters = range(len(broken_off), 0, -1)
-        return {
-            f"{scope}{path}.{name}.u": 1 - (after / (after + 1)) ** after
-            for after, name in zip(afters, broken_off, strict=True)
-        }
+        names = self._names()
+        weights = self.fitted(_positive([config_value(f"{path}.{name}") for name in names]))
+        above = [weight - self.floor for weight in weights]
+        us: Draw = {}
+        for index, name in enumerate(names[:-1]):
+            kept = sum(above[index + 1 :]) / (sum(above[index:]) or 1.0)
+            us[f"{scope}{path}.{name}.u"] = 1 - kept ** (len(names) - 1 - index)
+        return us
+
+    def fitted(self, weights: Sequence[float]) -> list[float]:
+        """Weights in the same proportions, with this sum; what is below the floor is raised to it.
+
+        >>> Simplex(simplex=("a", "b", "c"), floor=0.5).fitted([1, 6, 4])
+        [0.5, 1.5, 1.0]
+        """
+        raised: set[int] = set()
+        while True:
+            left = self._sum(len(weights)) - self.floor * len(raised)
+            scale = left / sum(weight for i, weight in enumerate(weights) if i not in raised)
+            fitted = [
+                self.floor if i in raised else weight * scale for i, weight in enumerate(weights)
+            ]
+            low = {i for i, weight in enumerate(fitted) if weight < self.floor}
+            if not low:
+                return fitted
+            raised |= low
+
+    def refusals(self, path: str, given: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
+        """What is wrong with the weights among values by path, each with the path it concerns."""
+        weights = {path: given[path] for path in self.sets(path) if path in given}
+        misfits = [(one, self.refusal(weight)) for one, weight in weights.items()]
+        missing = [one for one in self.sets(path) if one not in weights]
+        if any(why for _, why in misfits):
+            yield from ((one, why) for one, why in misfits if why)
+        elif weights and missing:
+            yield path, f"has weights, but none for {', '.join(missing)}; write all or none"
+        elif weights:
+            yield from ((path, why) for why in self._wrong_sum(weights))
+
+    @override
+    def refusal(self, value: Value) -> str:
+        if isinstance(value, bool | str | None) or value < self.floor:
+            return f"should be a number of at least {self.floor:g}, not {written(value)}"
+        return ""
 
     @override
     def sets(self, path: str) -> tuple[str, ...]:
@@ -115,6 +155,14 @@ class Simplex(Distribution):
     def _sum(self, count: int) -> float:
         return float(count) if self.total is None else self.total
 
+    def _wrong_sum(self, given: Mapping[str, Value]) -> Iterator[str]:
+        weights = _positive(list(given.values()))
+        total, found = self._sum(len(weights)), sum(float(weight or 0) for weight in given.values())
+        if abs(found - total) > TOLERANCE * total:
+            fitting = zip(given, self.fitted(weights), strict=True)
+            remedy = ", ".join(f"{path}: {weight:.6g}" for path, weight in fitting)
+            yield f"has weights that sum to {found:g}, not {total:g}; write {remedy}"
+
     def _crowding(self, count: int) -> Iterator[str]:
         total = self._sum(count)
         if count == 1:
@@ -124,3 +172,9 @@ class Simplex(Distribution):
                 f"{count} weights of at least {self.floor:g} cannot sum to {total:g}; "
                 f"write a floor below {total / count:g}"
             )
+
+
+def _positive(values: Sequence[Value]) -> list[float]:
+    """The values as weights; equal ones, if any is no number or all are 0."""
+    weights = [float(v) for v in values if not isinstance(v, bool | str | None) and v >= 0]
+    return weights if len(weights) == len(values) and any(weights) else [1.0] * len(values)

@@ -13,11 +13,13 @@ the trials that chose it.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, TypeAlias, cast
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Tag, TypeAdapter
 from typing_extensions import override
 
+from mhray.errors import did_you_mean
 from mhray.tuning.distributions import (
     LOSS_WEIGHTS,
     Choice,
@@ -36,7 +38,7 @@ from mhray.tuning.yaml_lines import Location, Value, read_scalar
 _KINDS = ("uniform", "log_uniform", "integer", "choice", "simplex", "one_of")
 _PATH = re.compile(r"[+]{0,2}[\w$][\w$/@-]*([.][\w$-]+)*")
 _FLOATS = ("inf", "nan")  # words to YAML, numbers to Hydra
-_BARE_WORD = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
+_BARE_WORD = re.compile(r"[A-Za-z_/][\w./-]*|[0-9]+[KMGT]iB", re.ASCII)  # or a size of memory
 
 
 def _is_no_value(raw: Any) -> Any:
@@ -65,7 +67,7 @@ def _are_options(raw: Any) -> Any:
 
 
 class OneOf(Distribution):
-    """One of several options, each with a space of its own."""
+    """One of several options of a group, each with a space of its own or the name of its file."""
 
     one_of: Annotated[dict[str, "Space"], BeforeValidator(_are_options)]
 
@@ -83,6 +85,12 @@ class OneOf(Distribution):
     @override
     def options(self) -> Mapping[str, Mapping[str, Distribution]]:
         return self.one_of
+
+    @override
+    def refusal(self, value: Value) -> str:
+        if value in self.one_of:
+            return ""
+        return f"is no option: {written(value)}; {did_you_mean(str(value), self.one_of)}"
 
     @override
     def examples(self, path: str) -> Iterator[tuple[Location, Draw]]:
@@ -163,30 +171,38 @@ def combinations(space: Mapping[str, Distribution], scope: str = "") -> list[Dra
     return found
 
 
-def baseline(space: Mapping[str, Distribution], config_value: ConfigValue) -> Draw:
+def baseline(
+    space: Mapping[str, Distribution],
+    config_value: ConfigValue,
+    given: Mapping[str, Value] = MappingProxyType({}),
+) -> Draw:
     """A trial's parameters, to be enqueued: values by the names under which they are drawn.
 
-    Loss weights are equal and an option is the first. Every other path keeps its ``config_value``
-    (None: it has none), clipped into its range; else the middle of the range or the first choice.
+    A path that is ``given`` a value has that one. Else loss weights are equal and an option is the
+    first; every other path keeps its ``config_value`` (None: it has none), clipped into its range;
+    else it has the middle of the range or the first choice.
     """
 
     def value_of(path: str) -> Value:
-        return 1.0 if path.startswith(f"{LOSS_WEIGHTS}.") else config_value(path)
+        is_weight = path.lstrip("+").startswith(f"{LOSS_WEIGHTS}.")
+        return given.get(path, 1.0 if is_weight else config_value(path))
 
     return _baseline(space, value_of, "")
 
 
-def with_option(
-    space: Mapping[str, Distribution], path: str, option: str
+def with_options(
+    space: Mapping[str, Distribution], chosen: Mapping[str, Value]
 ) -> dict[str, Distribution]:
-    """The space in which a path has no other option.
+    """The space in which each `one_of` has a single option: what is chosen, or else its first.
 
     >>> space = parse_space({"model": {"one_of": {"cnn": {}, "vit": {}}}})
-    >>> baseline(with_option(space, "model", "vit"), {}.get)
+    >>> baseline(with_options(space, {"model": "vit"}), {}.get)
     {'model': 'vit'}
     """
-    only = {option: space[path].options()[option]}
-    return {**space, path: space[path].model_copy(update={"one_of": only})}
+    return {
+        path: _with_option(distribution, chosen, chosen.get(path))
+        for path, distribution in space.items()
+    }
 
 
 def resolve_heads(space: Mapping[str, Distribution], heads: Sequence[str]) -> Space:
@@ -231,6 +247,8 @@ def format_override(path: str, value: Value) -> str:
 
     >>> format_override("model.optimizer.lr", 1e-4), format_override("data.source", "my data")
     ('model.optimizer.lr=0.0001', "data.source='my data'")
+    >>> format_override("per_worker.memory", "1GiB")
+    'per_worker.memory=1GiB'
     """
     match value:
         case None:
@@ -251,6 +269,16 @@ def _baseline(space: Mapping[str, Distribution], config_value: ConfigValue, scop
     for path, distribution in space.items():
         parameters |= distribution.baseline(path, config_value, scope)
     return parameters
+
+
+def _with_option(
+    distribution: Distribution, chosen: Mapping[str, Value], option: Value
+) -> Distribution:
+    options = distribution.options()
+    if not options:
+        return distribution
+    kept = str(option) if option in options else next(iter(options))
+    return distribution.model_copy(update={"one_of": {kept: with_options(options[kept], chosen)}})
 
 
 def _with_heads(space: Mapping[str, Distribution], heads: Sequence[str]) -> Space:

@@ -11,13 +11,20 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Stri
 
 from mhray.errors import did_you_mean
 from mhray.training.epochs import Selection
+from mhray.training.sizes import WHAT_FITS, bytes_of
+from mhray.tuning.enqueue_kinds import Enqueue
+from mhray.tuning.sampler_kinds import Grid, GridSampler, Nsga2Sampler, Sampler, Tpe, TpeSampler
 from mhray.tuning.scheduler_kinds import AshaScheduler, Scheduler
 from mhray.tuning.schema import MARK, Scalar, Section, has_one_kind, kind_of, written
 from mhray.tuning.space import OverridePath, Space
 
 
 class Maximize(Section):
-    """A metric of which more is better."""
+    """A metric of which more is better.
+
+    Attributes:
+        maximize: its name, as it is logged on the validation split.
+    """
 
     maximize: str
 
@@ -33,7 +40,11 @@ class Maximize(Section):
 
 
 class Minimize(Section):
-    """A metric of which less is better."""
+    """A metric of which less is better.
+
+    Attributes:
+        minimize: its name, as it is logged on the validation split.
+    """
 
     minimize: str
 
@@ -48,63 +59,18 @@ class Minimize(Section):
         return "min"
 
 
-class Tpe(Section):
-    """The tree-structured Parzen estimator, Watanabe 2023 (arXiv 2304.11127).
-
-    Attributes:
-        startup_trials: random trials before the first that is estimated.
-    """
-
-    startup_trials: Annotated[int, Field(ge=0)] = 10
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
-class Random(Section):
-    """Independent random draws."""
-
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
-class Grid(Section):
-    """Every combination of what is searched, once with each seed.
-
-    Attributes:
-        seeds: of the runs; empty: all have the run's own.
-        tune: the searched paths of which each row gets its best; all others make up the rows.
-    """
-
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Strict(False)] = ()
-    tune: Annotated[tuple[OverridePath, ...], Strict(False)] = ()
-
-
-class TpeSampler(Section):
-    """The next trial is estimated from the finished ones."""
-
-    tpe: Tpe
-
-
-class RandomSampler(Section):
-    """The next trial depends on no other."""
-
-    random: Random
-
-
-class GridSampler(Section):
-    """The next trial has what no trial before it had."""
-
-    grid: Grid
-
-
 class Budget(Section):
     """Where the sweep ends, at whichever limit comes first.
 
     Attributes:
-        trials: complete, stopped early, or failed after all retries.
-        hours: wall-clock time over all starts of the study; null is no limit.
+        trials (trials): complete, stopped early, or failed after all retries.
+        hours (hours): wall-clock time over all starts of the study; null is no limit.
+        gpu_hours (hours): those of all trials together, over all starts; null is no limit.
     """
 
     trials: Annotated[int, Field(ge=1)] = 24
     hours: Annotated[float, Field(gt=0)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
 
 
 def _is_whole_above_one(gpus: float) -> float:
@@ -115,16 +81,30 @@ def _is_whole_above_one(gpus: float) -> float:
     return gpus
 
 
+def _is_size(raw: Any) -> Any:
+    if raw is not None and not (isinstance(raw, str) and bytes_of(raw)):
+        raise ValueError(f"should be {WHAT_FITS}, not {written(raw)}")
+    return raw
+
+
 class PerWorker(Section):
     """What Ray sets aside for one training process.
 
     Attributes:
-        cpus: cores.
-        gpus: GPUs; a fraction shares one GPU between trials.
+        cpus (cores): for the threads of its steps.
+        gpus (GPUs): a fraction shares one GPU between trials.
+        memory (KiB, MiB or GiB): such as 2GiB, which Ray counts but does not enforce; null: none is
+            counted.
     """
 
     cpus: Annotated[float, Field(gt=0)] = 1.0
     gpus: Annotated[float, Field(ge=0), AfterValidator(_is_whole_above_one)] = 0.0
+    memory: Annotated[str | None, BeforeValidator(_is_size)] = None
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes; 0 if none are counted."""
+        return bytes_of(self.memory) or 0
 
 
 def _auto_or_count(raw: Any) -> str:
@@ -148,15 +128,20 @@ class Resources(Section):
     """What part of the machines the sweep takes.
 
     Attributes:
-        parallel_trials: trials that run at the same time; auto: as many as fit.
-        workers_per_trial: Ray Train processes that train one model.
-        retries: further starts of a trial whose process died.
+        parallel_trials (trials): those that run at the same time; auto: as many as fit.
+        workers_per_trial (workers): Ray Train processes that train one model.
+        retries (starts): further starts of a trial whose process died.
     """
 
     parallel_trials: Parallel = "auto"
     workers_per_trial: Annotated[int, Field(ge=1)] = 1
     per_worker: PerWorker = PerWorker()
     retries: Annotated[int, Field(ge=0)] = 2
+
+    @property
+    def gpus_per_trial(self) -> float:
+        """The GPUs that a trial holds while it runs."""
+        return self.per_worker.gpus * self.workers_per_trial
 
 
 def _is_no_folder(uri: str) -> str:
@@ -208,13 +193,6 @@ Goal: TypeAlias = Annotated[
     Discriminator(kind_of("maximize", "minimize")),
     has_one_kind("maximize", "minimize"),
 ]
-Sampler: TypeAlias = Annotated[
-    Annotated[TpeSampler, Tag(f"{MARK}tpe")]
-    | Annotated[RandomSampler, Tag(f"{MARK}random")]
-    | Annotated[GridSampler, Tag(f"{MARK}grid")],
-    Discriminator(kind_of("tpe", "random", "grid")),
-    has_one_kind("tpe", "random", "grid"),
-]
 
 
 def _are_goals(raw: Any) -> Any:
@@ -231,12 +209,18 @@ class Study(Section):
         name: of the study in its journal, of its directory and of its MLflow experiment.
         base: what all trials have in common: values by override path.
         search: what trials draw: distributions by override path.
-        objectives: one ranks trials; several have a Pareto front.
+        objectives: one ranks trials; several have a Pareto front, and of heads' accuracies alone
+            its hypervolume above chance.
         select: which trial is the best model, and what the scheduler compares.
+        enqueue: trials that are given, which come after the baselines and before what is drawn.
+        sampler: how the next trial is drawn.
         scheduler: what happens to trials that fall behind; null: nothing.
+        budget: where the sweep ends, at whichever limit comes first.
+        resources: what part of the machines the sweep takes.
         storage: the directory in which the study gets one of its own.
-        journal: auto, an Optuna URL, or journal-file:<path>.
-        confirm: null.
+        journal: auto: SQLite in the study's directory; or an Optuna URL; or journal-file:<path>.
+        mlflow: where the sweep is recorded.
+        confirm: null; reserved.
     """
 
     name: Annotated[str, AfterValidator(_is_plain)]
@@ -247,6 +231,7 @@ class Study(Section):
     )
     select: Goal = Maximize(maximize="val/acc_mean")
     sampler: Sampler = TpeSampler(tpe=Tpe())
+    enqueue: Enqueue = None
     scheduler: Scheduler | None = None
     budget: Budget = Budget()
     resources: Resources = Resources()
@@ -267,6 +252,11 @@ class Study(Section):
     def selection(self) -> Selection:
         """What ranks epochs and trials."""
         return Selection(self.select.metric, self.select.mode)
+
+    @property
+    def told(self) -> tuple[Goal, ...]:
+        """What a complete trial is worth to the sampler."""
+        return self.objectives if isinstance(self.sampler, Nsga2Sampler) else (self.select,)
 
     @property
     def grid(self) -> Grid | None:

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 from ray import tune
-from ray.tune import Callback, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
+from ray.tune import Callback, CLIReporter, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
 from ray.tune.experiment import Trial
 from typing_extensions import override
 
@@ -28,6 +28,7 @@ from mhray.training.epochs import EpochRow
 from mhray.training.run import compose_run
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
+from mhray.tuning.limits import Limits
 from mhray.tuning.progress import Progress
 from mhray.tuning.schedulers import most_unfinished, scheduler_of
 from mhray.tuning.search import Observer, SearchPlan, StudySearch
@@ -95,13 +96,10 @@ def _report_to_tune(row: EpochRow) -> None:
 class SweepStopper(Stopper):
     """Ends the sweep when a signal, the clock or a tripped guard says so."""
 
-    def __init__(
-        self, journal: Journal, guard: Guard, seconds: float | None, progress: Progress
-    ) -> None:
-        self._progress = progress
-        self._journal = journal
+    def __init__(self, limits: Limits, guard: Guard, progress: Progress) -> None:
+        self._limits = limits
         self._guard = guard
-        self._seconds = seconds
+        self._progress = progress
         self.was_asked_to_stop = False
 
     @override
@@ -113,11 +111,22 @@ class SweepStopper(Stopper):
         with self._guard:
             if self.was_asked_to_stop:
                 self._progress.stopping()
-        return self.was_asked_to_stop or self._guard.has_tripped or self.is_out_of_time()
+        has_to_stop = self.was_asked_to_stop or self._guard.has_tripped
+        return has_to_stop or bool(self._limits.used_up())
 
-    def is_out_of_time(self) -> bool:
-        """Whether all starts of this study together have used its hours up."""
-        return self._seconds is not None and self._journal.seconds() >= self._seconds
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class HeldGpus(Callback):
+    """Tells the limits how many trials hold their GPUs, at each step of Tune's loop."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    @override
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._limits.hold(sum(trial.status == Trial.RUNNING for trial in trials))
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -166,6 +175,7 @@ class SweepPlan:
         config_dir: the user's own Hydra groups, if any.
         parallel_trials: how many run at a time.
         search: what the searcher needs.
+        limits: of the study's time.
     """
 
     directory: Path
@@ -173,6 +183,7 @@ class SweepPlan:
     config_dir: Path | None
     parallel_trials: int
     search: SearchPlan
+    limits: Limits
 
 
 def run_trials(
@@ -185,12 +196,11 @@ def run_trials(
     """Run what is missing of a study; Ray must be connected.
 
     Returns:
-        Whether the study has come to its end: false after a signal.
+        Whether the study has come to its end, or to that of its hours: false after a signal.
     """
     guard = Guard()
     ended = journal.ended()
-    seconds = None if study.budget.hours is None else study.budget.hours * 3600
-    stopper = SweepStopper(journal, guard, seconds, progress)
+    stopper = SweepStopper(plan.limits, guard, progress)
     everyone = [*observers, progress]
     tuner = Tuner(
         tune.with_resources(run_trial, _resources(study)),
@@ -208,9 +218,14 @@ def run_trials(
             name="ray",
             storage_path=str(plan.directory),
             stop=stopper,
-            callbacks=[StartsAndRetries(journal, everyone, progress, guard)],
+            callbacks=[
+                StartsAndRetries(journal, everyone, progress, guard),
+                HeldGpus(plan.limits),
+            ],
             failure_config=FailureConfig(max_failures=study.resources.retries),
             verbose=0,
+            # In a notebook Ray's usual one clears the cell, and with it what was said before.
+            progress_reporter=CLIReporter(),
         ),
     )
     shutil.rmtree(plan.directory / "ray", ignore_errors=True)
@@ -218,7 +233,9 @@ def run_trials(
         tuner.fit()
     shutil.rmtree(plan.directory / "ray", ignore_errors=True)
     guard.reraise()
-    return stopper.is_out_of_time() or len(journal.ended()) >= study.budget.trials
+    if len(journal.ended()) >= study.budget.trials:
+        return True
+    return not stopper.was_asked_to_stop and bool(plan.limits.came_too_short())
 
 
 def _name_of(trial: Trial) -> str:
@@ -239,7 +256,8 @@ def _resources(study: Study) -> tune.PlacementGroupFactory:
         # hundredth of a core would keep the last worker of a full machine waiting for ever.
         return tune.PlacementGroupFactory([{"memory": 1}])
     worker = study.resources.per_worker
-    return tune.PlacementGroupFactory([{"CPU": worker.cpus, "GPU": worker.gpus}])
+    memory = {"memory": worker.memory_bytes} if worker.memory else {}
+    return tune.PlacementGroupFactory([{"CPU": worker.cpus, "GPU": worker.gpus, **memory}])
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import pytest
 from mhray.errors import StorageError, StudyConflictError
 from mhray.training.epochs import EpochRow, Selection
 from mhray.tuning.journal import Journal
-from mhray.tuning.search import sampler_of
+from mhray.tuning.samplers import sampler_of
 from mhray.tuning.study import dump_study
 
 DATA = {"fingerprint": "f00d", "seed": 0, "val_fraction": 0.1}
@@ -73,12 +73,12 @@ def test_the_best_epoch_is_the_earliest_of_equals(journal, study):
 
 
 def test_seconds_add_up_over_starts(journal, study, tmp_path):
-    spent = journal.seconds()
+    spent = journal.spent.seconds
     journal.end(start_trial(journal, study), "FAIL", failure="why")
     resumed = Journal.open(study, tmp_path)
-    assert resumed.seconds() > spent > 0
-    resumed.save_seconds()
-    assert Journal.open(study, tmp_path).seconds() > resumed.seconds() - 1
+    assert resumed.spent.seconds > spent > 0
+    resumed.save_spent()
+    assert Journal.open(study, tmp_path).spent.seconds > resumed.spent.seconds - 1
     assert journal.trial(0).failure == "why"
 
 
@@ -113,12 +113,42 @@ def test_a_reopened_trial_keeps_what_was_drawn(journal, study, tmp_path):
         ({"search": {"model.optimizer.lr": {"uniform": [0.1, 0.2]}}}, "search"),
         ({"objectives": [{"maximize": "val/left_acc"}]}, "objectives"),
         ({"select": {"maximize": "val/left_acc"}}, "select"),
+        ({"enqueue": ["class_count"]}, "enqueue"),
     ],
 )
 def test_another_study_of_the_same_name_is_refused(journal, study, a_study, sections, key):
     journal.begin(dump_study(study), DATA, {})
     with pytest.raises(StudyConflictError, match=f"another study named s: {key} was .*, is "):
         journal.begin(dump_study(a_study(**sections)), DATA, {})
+
+
+def test_a_study_from_before_there_were_given_trials_goes_on(journal, study):
+    before = dump_study(study)
+    del before["enqueue"]
+    journal.begin(before, DATA, {})
+    journal.begin(dump_study(study), DATA, {})
+
+
+FRONT = {"objectives": [{"maximize": "val/left_acc"}, {"minimize": "val/right_loss"}]}
+
+
+@pytest.mark.parametrize(("first", "then"), [("random", "nsga2"), ("nsga2", "tpe")])
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_a_sampler_that_is_told_something_else_is_refused(
+    a_study, tmp_path, first, then, has_begun
+):
+    before, now = (a_study(**FRONT, sampler={kind: {}}) for kind in (first, then))
+    journal = Journal.open(before, tmp_path)
+    if has_begun:
+        journal.begin(dump_study(before), DATA, {})
+    with pytest.raises(StudyConflictError, match="whose sampler is told something else: nsga2 all"):
+        Journal.open(now, tmp_path).begin(dump_study(now), DATA, {})
+
+
+def test_a_sampler_that_is_told_the_same_may_follow(a_study, tmp_path):
+    for kind in ("random", "qmc", "tpe", "cmaes"):
+        study = a_study(**FRONT, sampler={kind: {}})
+        Journal.open(study, tmp_path).begin(dump_study(study), DATA, {})
 
 
 def test_another_data_set_is_refused(journal, study):

@@ -2,7 +2,12 @@ import pytest
 
 from mhray.heads import Head
 from mhray.training.run import compose_run
-from mhray.tuning.left_out import unfit_heads, unlogged_metrics, variants
+from mhray.tuning.left_out import (
+    incomparable_heads,
+    unfit_heads,
+    unlogged_metrics,
+    variants,
+)
 
 HEADS = (
     Head("coarse", 2, implied_by=("fine",)),
@@ -53,6 +58,22 @@ def test_a_mean_is_an_objective_where_every_option_predicts_all_heads(a_study):
     [(place, message), _] = found_in(a_study(search=search))
     assert place == ("objectives", 0, "maximize")
     assert message == f"val/acc_mean {UNSUITED} other without a prediction; write val/fine_acc"
+
+
+@pytest.mark.parametrize(
+    ("trained", "says"),
+    [
+        ([None, "fine"], []),
+        (["fine", "other"], ["compares the heads that all trials predict, and there is none"]),
+    ],
+)
+def test_heads_are_compared_if_all_trials_predict_one(a_study, trained, says):
+    search = {"model.train_heads": {"choice": trained}}
+    study = a_study(base={}, search=search, scheduler={"asha": {"by": "heads"}})
+    found = variants(study, compose_run, [])
+    problems = list(incomparable_heads(study, found, HEADS))
+    where = ("scheduler", "asha", "by")
+    assert problems == [(where, f"{message}; write select") for message in says]
 
 
 GRID = {"grid": {"tune": ["model.optimizer.lr"]}}

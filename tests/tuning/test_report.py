@@ -7,7 +7,7 @@ from rich.console import Console
 from mhray.heads import Head
 from mhray.training.epochs import EpochRow, Selection
 from mhray.tuning.record import TrialRecord
-from mhray.tuning.report import best_of, front_of, print_result, trials_to_test
+from mhray.tuning.report import best_of, front_line, front_of, print_result, trials_to_test
 
 SELECTION = Selection("val/acc_mean", "max")
 SHOWN = {"left_acc": "left", "right_acc": "right", "acc_mean": "mean"}
@@ -108,6 +108,17 @@ def test_trial_0_is_called_what_it_is_when_no_weights_are_searched(a_study):
 def test_several_objectives_show_their_front(a_study):
     study = a_study(objectives=[{"maximize": "val/left_acc"}, {"maximize": "val/right_acc"}])
     assert "Pareto front: trials 0" in printed(study, [a_record(0, "COMPLETE", 0.2, 0.2)])
+
+
+def test_a_front_of_accuracies_shows_the_room_that_it_takes_above_chance(a_study):
+    study = a_study(objectives=[{"maximize": "val/left_acc"}, {"maximize": "val/right_acc"}])
+    records = [a_record(0, "COMPLETE", 0.5, 0.2), a_record(1, "COMPLETE", 0.3, 0.6)]
+    for record in records:
+        record.epochs[0].metrics.update({"val/left_acc_chance": 0.1, "val/right_acc_chance": 0.1})
+    line = "Pareto front: trials 0, 1; hypervolume above chance 0.1200"
+    assert front_line(records, study) == line
+    del records[0].epochs[0].metrics["val/left_acc_chance"]
+    assert front_line(records, study) == "Pareto front: trials 0, 1"
 
 
 @pytest.mark.parametrize("state", ["PRUNED", "FAIL"])

@@ -53,6 +53,15 @@ def test_a_resumed_trial_counts_with_what_it_did_before(scheduler, a_record, add
 
 
 @STOPPING
+def test_of_several_objectives_only_select_is_compared(a_study, a_record, decision, kind):
+    objectives = [{"maximize": "val/left_acc"}, {"minimize": "val/right_loss"}]
+    study = a_study(scheduler=kind, objectives=objectives, sampler={"nsga2": {"population": 2}})
+    past = [a_record(number, 0.5) for number in FIRST_BRACKET[:4]]
+    assert decision(stopping_scheduler(study, 9, past), 7, 0.1) == STOP
+    assert decision(stopping_scheduler(study, 9, past), 7, 0.8) == CONTINUE
+
+
+@STOPPING
 def test_a_good_trial_goes_on(scheduler, a_record, decision, kind):
     past = [a_record(number, 0.5) for number in FIRST_BRACKET[:4]]
     assert decision(scheduler(kind, past), 7, 0.8) == CONTINUE

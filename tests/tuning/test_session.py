@@ -3,9 +3,11 @@
 import pytest
 
 from mhray.errors import ConfigError
-from mhray.tuning.search import overrides_of, sampler_of
-from mhray.tuning.session import _open_journal, check
+from mhray.tuning.plan import check
+from mhray.tuning.samplers import sampler_of
+from mhray.tuning.session import _open_journal
 from mhray.tuning.study_file import read_study
+from mhray.tuning.trial_overrides import overrides_of
 
 STUDY = """name: options
 base: {experiment: cifar100mh_cnn, data.data_dir: %s}

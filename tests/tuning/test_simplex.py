@@ -96,3 +96,40 @@ def test_one_head_has_nothing_to_share():
 def test_the_heads_must_be_known_before_a_draw():
     with pytest.raises(ConfigError, match="call resolve_heads first"):
         draw(parse_space({"w": {"simplex": "heads"}}), FixedTrial({}))
+
+
+HEADS = [f"head-{index}" for index in range(9)]
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=2, max_size=9), st.floats(0, 0.9), st.floats(0.1, 9))
+def test_given_weights_are_drawn_in_their_proportions_above_the_floor(given, floor, mean):
+    names, count = HEADS[: len(given)], len(given)
+    space = parse_space({"w": {"simplex": names, "floor": floor * mean, "total": mean * count}})
+    values = dict(zip([f"w.{name}" for name in names], given, strict=True))
+    drawn = list(draw(space, FixedTrial(baseline(space, values.get))).values())
+    assert sum(drawn) == pytest.approx(mean * count)
+    assert min(drawn) >= floor * mean * (1 - 1e-9)
+    free = [new / old for new, old in zip(drawn, given, strict=True) if new > floor * mean * 1.001]
+    assert max(free) == pytest.approx(min(free), rel=1e-6)
+
+
+@pytest.mark.parametrize("given", [{"w.a": 0.0, "w.b": 0.0}, {"w.a": 1.0}, {"w.a": "x", "w.b": 1}])
+def test_what_cannot_be_weights_leaves_them_equal(given):
+    space = parse_space({"w": {"simplex": ["a", "b"]}})
+    drawn = draw(space, FixedTrial(baseline(space, given.get)))
+    assert drawn == {"w.a": 1.0, "w.b": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"w.a": 1.5, "w.b": 0.5}, []),
+        ({"w.a": 1.4999, "w.b": 0.5}, []),
+        ({}, []),
+        ({"w.a": 0, "w.b": 0}, [("w", "has weights that sum to 0, not 2; write w.a: 1, w.b: 1")]),
+        ({"w.a": True}, [("w.a", "should be a number of at least 0, not true")]),
+    ],
+)
+def test_weights_have_to_sum_to_their_total(given, says):
+    simplex = parse_space({"w": {"simplex": ["a", "b"]}})["w"]
+    assert list(simplex.refusals("w", given)) == says

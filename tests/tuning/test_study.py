@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from mhray.tuning.study import Study, TpeSampler, dump_study
+from mhray.tuning.sampler_kinds import TpeSampler
+from mhray.tuning.study import Study, dump_study
 
 SMALLEST = {"name": "smallest", "search": {"model.optimizer.lr": {"log_uniform": [1e-4, 1e-2]}}}
 
@@ -12,12 +13,13 @@ def test_every_key_but_name_and_search_has_a_default():
         "objectives": [{"maximize": "val/acc_mean"}],
         "select": {"maximize": "val/acc_mean"},
         "sampler": {"tpe": {"startup_trials": 10, "seed": 0}},
+        "enqueue": None,
         "scheduler": None,
-        "budget": {"trials": 24, "hours": None},
+        "budget": {"trials": 24, "hours": None, "gpu_hours": None},
         "resources": {
             "parallel_trials": "auto",
             "workers_per_trial": 1,
-            "per_worker": {"cpus": 1.0, "gpus": 0.0},
+            "per_worker": {"cpus": 1.0, "gpus": 0.0, "memory": None},
             "retries": 2,
         },
         "storage": "studies",
@@ -31,7 +33,8 @@ def test_a_dumped_study_is_the_same_study_when_read_again():
     one_of = {"one_of": {"cnn": {"model.net.depth": {"integer": [1, 3]}}, "vit": {}}}
     search = {"model": one_of, "model.loss_weights": {"simplex": "heads", "floor": 0.1}}
     raw = SMALLEST | {"base": {"a.b": None, "c": 1, "d": "x"}, "search": search}
-    study = Study.model_validate(raw | {"scheduler": {"asha": {}}, "sampler": {"random": {}}})
+    raw |= {"enqueue": ["class_count", {"model": "vit"}], "scheduler": {"asha": {"by": "heads"}}}
+    study = Study.model_validate(raw | {"sampler": {"nsga2": {}}})
     assert Study.model_validate(dump_study(study)) == study
 
 
