@@ -63,10 +63,9 @@ def soak(root: Path, trials: int) -> list[Sample]:
     subprocess.run([sys.executable, "-m", "mhray.data.prepare", *words], check=True)
     sweep = _sweep_in(root, data, trials)
     samples: list[Sample] = []
-    output = root / "output.txt"
 
     def note() -> bool:
-        ended = sum(" done at epoch " in line for line in output.read_text().splitlines())
+        ended = len(list(sweep.checkpoints.glob("*/result.json")))
         if sweep.process is not None and ended > (samples[-1].ended if samples else 0):
             samples.append(sample(sweep.process.pid, ended, sweep.started))
         return False
@@ -75,7 +74,7 @@ def soak(root: Path, trials: int) -> list[Sample]:
     sweep.watch(note, trials * SECONDS_PER_TRIAL)
     if sweep.code() != 0:
         kill(sweep.processes())
-        raise RuntimeError(f"the sweep did not come to its end; see {output}")
+        raise RuntimeError(f"the sweep did not come to its end; see {root}/output.txt")
     return samples
 
 
@@ -127,7 +126,7 @@ def _sweep_in(root: Path, data: Path, trials: int) -> Attacked:
     study["base"] = base | limits
     file = root / "study.yaml"
     file.write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
-    return Attacked(("mhray.sweep", str(file)), root, root / "none")
+    return Attacked(("mhray.sweep", str(file)), root, root / "studies" / "soak" / "checkpoints")
 
 
 def _both(first: list[Sample], last: list[Sample], what: str) -> list[float]:
