@@ -56,7 +56,8 @@ def study_of(
             "model.loss_weights": {"simplex": "heads", "floor": 0.05},
             "model.optimizer.lr": {"log_uniform": [1e-4, 1e-2]},
         },
-        "sampler": {"random": {"seed": 0}},
+        # What is drawn after a resume differs from what a quiet sweep draws, so all is given.
+        "enqueue": [{"model.optimizer.lr": 1e-3 * number} for number in range(2, shape.trials + 1)],
         "scheduler": None,
         "budget": {"trials": shape.trials},
         "resources": {"workers_per_trial": shape.workers, "retries": 5},
