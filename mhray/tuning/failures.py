@@ -76,6 +76,16 @@ class Lost(Cause):
     is_one_reason = True
 
 
+class Broken(Cause):
+    """The GPU has refused this process for good; what it runs next would fail as well.
+
+    Raised as what can pass, so that its process is ended, and no other trial gets it.
+    """
+
+    errors = (torch.AcceleratorError,)
+    can_pass = True
+
+
 class Refused(Cause):
     """What mhray raises on purpose: a config or data that do not fit."""
 
@@ -88,7 +98,7 @@ class Raised(Cause):
     errors = (BaseException,)
 
 
-CAUSES: tuple[type[Cause], ...] = (Diverged, NoMemory, Lost, Refused, Raised)
+CAUSES: tuple[type[Cause], ...] = (Diverged, NoMemory, Lost, Broken, Refused, Raised)
 
 
 def cause_of(error: BaseException) -> type[Cause]:

@@ -6,6 +6,7 @@ holds its place until someone notices. Tune has no limit for the time between tw
 
 import time
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,30 @@ from typing_extensions import override
 
 from mhray.tuning.failures import Failure, Lost
 from mhray.tuning.guard import Guard
+
+
+class Patience:
+    """How long trials may go without an epoch.
+
+    Args:
+        minutes: null: for ever.
+    """
+
+    def __init__(self, minutes: float | None) -> None:
+        self._seconds = inf if minutes is None else 60 * minutes
+        self._moved: dict[str, float] = {}
+
+    def moved(self, trial: str) -> None:
+        """A trial has started or ended an epoch."""
+        self._moved[trial] = time.monotonic()
+
+    def is_over(self, trial: str) -> bool:
+        """Whether a trial has stalled; said once, and again after as long."""
+        now = time.monotonic()
+        is_over = now - self._moved.setdefault(trial, now) > self._seconds
+        if is_over:
+            self._moved[trial] = now
+        return is_over
 
 
 class EndStalled(Callback):
@@ -30,45 +55,38 @@ class EndStalled(Callback):
         self, minutes: float | None, directory_of: Callable[[int], Path], guard: Guard
     ) -> None:
         self._minutes = minutes
+        self._patience = Patience(minutes)
         self._directory_of = directory_of
         self._guard = guard
-        self._moved: dict[str, float] = {}
 
     @override
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        self._moved[trial.trial_id] = time.monotonic()
+        self._patience.moved(trial.trial_id)
 
     @override
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        self._moved[trial.trial_id] = time.monotonic()
+        self._patience.moved(trial.trial_id)
 
     @override
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        if self._minutes is None:
-            return
         with self._guard:
             for trial in trials:
-                if trial.status == Trial.RUNNING and self._has_stalled(trial, self._minutes):
-                    self._end(trial, self._minutes)
+                if trial.status == Trial.RUNNING and self._patience.is_over(trial.trial_id):
+                    self._end(trial)
 
-    def _has_stalled(self, trial: Trial, minutes: float) -> bool:
-        now = time.monotonic()
-        return now - self._moved.setdefault(trial.trial_id, now) > 60 * minutes
-
-    def _end(self, trial: Trial, minutes: float) -> None:
+    def _end(self, trial: Trial) -> None:
         actor = trial.temporary_state.ray_actor
         if actor is None:
             return
-        word = f"stalled: no epoch ended in resources.stall_minutes, {minutes:g}"
+        word = f"stalled: no epoch ended in resources.stall_minutes, {self._minutes}"
         directory = self._directory_of(trial.config["number"])
         directory.mkdir(parents=True, exist_ok=True)
         Failure(f"{Lost.__name__}: stalled", word, "", word).write(directory)
-        # Its end reaches Tune as that of any actor that dies; until then it is not ended again.
-        self._moved[trial.trial_id] = time.monotonic()
+        # Its end reaches Tune as that of any actor that dies.
         ray.kill(actor)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -33,6 +33,8 @@ def raising(error):
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), "NoMemory", True),
         (WorkerLostError("a worker is gone"), "Lost", True),
         (RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed."), "Lost", True),
+        (torch.AcceleratorError("CUDA error: device-side assert triggered"), "Broken", True),
+        (torch.AcceleratorError("CUDA error: out of memory"), "NoMemory", True),
         (RuntimeError("shapes differ"), "Raised", False),
         (ConfigError("trainer: no"), "Refused", False),
         (ValueError("mine"), "Raised", False),
