@@ -103,7 +103,7 @@ class Mhray(Side):
         self._study = optuna.create_study(
             storage=storage, direction="maximize", study_name="oracle"
         )
-        journal = Journal(self._study, storage)
+        journal = Journal(self._study, storage, self._study.directions)
         self._search = StudySearch(study, journal, plan, [], self._guard)
         self._scheduler = stopping_scheduler(study, task.epochs, [])
         self._trials = {}
