@@ -55,11 +55,12 @@ been cut short, and pruned trials.
 {stopping_plan}
 
 The tables hold no learning curves. What a trial says at an epoch is made up, in three ways that
-were settled before the first search ran on them (`benchmarks/learning_curves.py`). `no crossing`:
-all rows learn at the same speed. `crossing`: each row has a speed of its own, which has nothing to
-do with how good it is. `recorded`: the shapes of {recorded} real trials of ours, noise included
-(`benchmarks/curves/`). How well the order of the rows at an epoch tells the order at the end, as
-Spearman's correlation over all rows, and over the better half:
+were settled before the first search ran on them, but for one mistake: first replays showed that a
+recorded curve could end below its table, and that was mended (`benchmarks/learning_curves.py`).
+`no crossing`: all rows learn at the same speed. `crossing`: each row has a speed of its own, which
+has nothing to do with how good it is. `recorded`: the shapes of {recorded} real trials of ours,
+noise included (`benchmarks/curves/`). How well the order of the rows at an epoch tells the order at
+the end, as Spearman's correlation over all rows, and over the better half:
 
 {ranks}
 

@@ -60,12 +60,16 @@ class ComparingTPE(TPESampler):
         seen = self._seen(study, trial)
         return super().sample_independent(*seen, param_name, param_distribution)
 
+    def compared(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """What TPE looks at of a study's trials; of those that run, all."""
+        return comparable(trials, self._enough)
+
     def _seen(self, study: optuna.Study, trial: FrozenTrial) -> tuple[optuna.Study, FrozenTrial]:
         """The study as TPE is to look at it, and in it the trial that it draws for."""
         trials = study.get_trials(deepcopy=False)
         if all(one.state != TrialState.PRUNED for one in trials):
             return study, trial
-        compared = {one.number: one for one in comparable(trials, self._enough)}
+        compared = {one.number: one for one in self.compared(trials)}
         seen = optuna.create_study(direction=study.direction)
         seen.add_trials(_bare(compared.get(one.number, UNSEEN)) for one in trials)
         return seen, seen.get_trials(deepcopy=False)[trial.number]
