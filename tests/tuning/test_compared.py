@@ -110,7 +110,7 @@ def whole(x, value, epochs=LAST):
 
 
 # Good ones lie near 0. Of the stopped ones all are better than they, and lie near 1.
-FULL = [whole(index / 20, 0.3 - index / 100) for index in range(ENOUGH)]
+FULL = [whole(index / 40, 0.3 - index / 100) for index in range(ENOUGH)]
 STOPPED_ONES = [a_trial(PRUNED, [0.5] * 3, 1 - index / 50) for index in range(30)]
 
 
@@ -134,7 +134,7 @@ def test_where_none_was_stopped_optunas_own_draws_come_out():
 def test_more_trials_at_random_need_more_trials_to_compare():
     told = FULL + STOPPED_ONES[:5]
     as_if = [whole(t.params["x"], t.intermediate_values[3], 3) for t in told]
-    assert draws(comparing(12), told) == draws(tpe(), as_if)
+    assert draws(comparing(ENOUGH + 1), told) == draws(tpe(), as_if)
 
 
 def test_the_trial_in_question_and_those_that_run_beside_it_keep_their_places():
