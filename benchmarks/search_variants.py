@@ -13,6 +13,7 @@ import json
 import math
 import warnings
 from copy import copy
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -72,10 +73,21 @@ def last_epoch_of(enough):
     return lambda trials: comparable(trials, enough)
 
 
-def others_behind(trials):
-    """The same for 10, and behind them all that did not come as far."""
-    shown = {one.number: one for one in comparable(trials, 10)}
-    return [shown.get(one.number) or _stopped(one) for one in everything(trials)]
+def others_behind(enough):
+    """The same, and behind them all that did not come as far: those that run are never good."""
+    return lambda trials: as_many_behind(enough, trials, ranked=0)
+
+
+def as_many_behind(enough, trials, *, ranked=1, rest=True):
+    """The same, and of the others as many as are compared, the last ones, ranked below these.
+
+    All before those are behind, or not shown.
+    """
+    shown = {one.number: one for one in comparable(trials, enough)}
+    others = [one for one in everything(trials) if one.number not in shown]
+    compared = sum(one.state in ENDED for one in shown.values())
+    first = max(0, len(others) - ranked * compared)
+    return [*shown.values(), *others[first:], *(map(_behind, others[:first]) if rest else ())]
 
 
 def ranks(trials):
@@ -83,10 +95,10 @@ def ranks(trials):
     return [_ranked(one, trials) if one.state in ENDED else one for one in everything(trials)]
 
 
-def _stopped(trial):
-    stopped = copy(trial)
-    stopped.state, stopped.value, stopped.intermediate_values = TrialState.PRUNED, None, {}
-    return stopped
+def _behind(trial):
+    behind = copy(trial)
+    behind.state = TrialState.RUNNING
+    return behind
 
 
 def _ranked(trial, trials):
@@ -122,7 +134,11 @@ VARIANTS = (
     side("last epoch of 30", last_epoch_of(30)),
     side("complete trials alone", without_stopped),
     side("all, a tenth of the complete good", everything, is_of_complete=True),
-    side("last epoch of 10, others behind", others_behind, is_of_complete=True),
+    side("last epoch of 10, others behind", others_behind(10)),
+    side("last epoch of 20, others behind", others_behind(20)),
+    side("last epoch of 10, as many below", partial(as_many_behind, 10, rest=False)),
+    side("last epoch of 10, as many below, others behind", partial(as_many_behind, 10)),
+    side("last epoch of 20, as many below, others behind", partial(as_many_behind, 20)),
     side("ranks at the last epoch of each", ranks),
 )
 
