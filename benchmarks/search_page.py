@@ -75,8 +75,8 @@ tenth is good. These are rules for what to show it instead, tried on seeds that 
 seen (`benchmarks/search_variants.py`), with their regret in shares of that of Ray's combination on
 the same seeds. `last epoch of N`: the complete trials if they are N, until then the values at the
 last epoch that N have finished. `below`: ranked as Optuna ranks stopped trials; `behind`: known,
-and never good. Mhray has {chosen}: it met most goals there, and of those with as many its worst
-case was the best. So few seeds tell it from the next ones by chance as well as by merit.
+and never good. Of the rules with six seeds or more that met most goals, {chosen} had the best worst
+case. So few seeds tell it from the next ones by chance as well as by merit.
 
 {variants}
 """

@@ -73,6 +73,17 @@ def last_epoch_of(enough):
     return lambda trials: comparable(trials, enough)
 
 
+def once_complete(enough):
+    """Complete trials alone once they are enough; until then everything."""
+
+    def rule(trials):
+        shown = without_stopped(trials)
+        complete = sum(one.state == TrialState.COMPLETE for one in shown)
+        return shown if complete >= enough else everything(trials)
+
+    return rule
+
+
 def others_behind(enough):
     """The same, and behind them all that did not come as far: those that run are never good."""
     return lambda trials: as_many_behind(enough, trials, ranked=0)
@@ -140,6 +151,8 @@ VARIANTS = (
     side("last epoch of 10, as many below, others behind", partial(as_many_behind, 10)),
     side("last epoch of 20, as many below, others behind", partial(as_many_behind, 20)),
     side("ranks at the last epoch of each", ranks),
+    side("complete trials alone, once 10", once_complete(10)),
+    side("complete trials alone, once 20", once_complete(20)),
 )
 
 
