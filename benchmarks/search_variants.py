@@ -133,7 +133,10 @@ def side(named, rule, *, is_of_complete=False):
 
         def __init__(self, task):
             super().__init__(task)
-            self._search._sampler = Variant(rule, is_of_complete, task.seed)  # noqa: SLF001
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                sampler = Variant(rule, is_of_complete, task.seed)
+            self._search._sampler = sampler  # noqa: SLF001
 
     return Side
 

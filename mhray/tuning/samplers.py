@@ -19,7 +19,6 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 from typing_extensions import override
 
-from mhray.tuning.compared import ComparingTPE
 from mhray.tuning.grid import parameters_of
 from mhray.tuning.sampler_kinds import (
     CmaesSampler,
@@ -141,8 +140,8 @@ def _sampler_of(study: Study, drawn: int) -> BaseSampler:
 
 
 def _tpe(tpe: Tpe, drawn: int) -> BaseSampler:
-    return ComparingTPE(
-        tpe.startup_trials,
+    return samplers.TPESampler(
+        n_startup_trials=tpe.startup_trials,
         seed=tpe.seed + drawn,
         multivariate=True,
         group=True,
