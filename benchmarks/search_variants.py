@@ -108,7 +108,7 @@ def ranks(trials):
 
 def _behind(trial):
     behind = copy(trial)
-    behind.state = TrialState.RUNNING
+    behind.state, behind.datetime_complete = TrialState.RUNNING, None
     return behind
 
 
