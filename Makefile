@@ -6,10 +6,13 @@ INSTALLED := $(VENV)/.installed
 PORT ?= 5000
 DB ?= mlflow.db
 SECONDS ?= 60
+KILLS ?= 10
+SEED ?= 0
+TRIALS ?= 500
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep ui test lint format bench results weightings oracle fuzz wheel clean
+.PHONY: help install sweep ui test lint format bench docs results weightings oracle chaos chaos-plain soak reliability fuzz wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -46,12 +49,17 @@ format: $(INSTALLED) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(INSTALLED) ## write the schema of study files, and the table of their keys in docs/study.md
+	$(BIN)/python docs/study_reference.py
+
 bench: $(INSTALLED) ## measure opening, loader, step and sweep against the usual way, and what weightings cost (half an hour)
 	$(BIN)/python benchmarks/open.py
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/weightings.py
 	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/quote.py
+	$(BIN)/python benchmarks/check.py
 
 results: $(INSTALLED) ## train every sized preset for 20 core-minutes with 3 seeds, into docs/results.md (4 h on two cores)
 	$(BIN)/python benchmarks/presets.py
@@ -69,6 +77,19 @@ fuzz: $(INSTALLED) ## read damaged files: 100 000 at random, then by coverage (S
 	for kind in pickle raw header; do \
 	  $(BIN)/python fuzz/guided.py $$kind -max_total_time=$(SECONDS) || exit 1; \
 	done
+
+chaos: $(INSTALLED) ## kill parts of real sweeps at random instants and check that nothing is lost (KILLS=10 SEED=0)
+	$(BIN)/python -m pytest -q tests/chaos
+	$(BIN)/python -m tests.chaos --kills $(KILLS) --seed $(SEED) --results benchmarks/chaos.jsonl
+
+chaos-plain: $(INSTALLED) ## the same kills on a plain Ray Tune script with Tuner.restore (KILLS=10 SEED=0)
+	$(BIN)/python -m tests.chaos --plain --targets driver trial raylet mlflow --kills $(KILLS) --seed $(SEED) --results benchmarks/chaos.jsonl
+
+soak: $(INSTALLED) ## 500 trials that do next to nothing in one sweep; does the driver grow? (TRIALS=500)
+	$(BIN)/python -m tests.chaos.soak --trials $(TRIALS) --results benchmarks/soak.jsonl
+
+reliability: $(INSTALLED) ## write docs/reliability.md from what the attacks and the soak found
+	$(BIN)/python benchmarks/reliability_page.py
 
 wheel: $(INSTALLED) ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist .

@@ -19,8 +19,8 @@ from mhray.models.tally import chance_metric
 from mhray.training.origin import commit
 from mhray.training.project import shipped_directory
 from mhray.training.run import compose_run, train
-from mhray.tuning.search import samples_of
 from mhray.tuning.study_file import load_study
+from mhray.tuning.trial_overrides import samples_of
 
 HERE = Path(__file__).resolve().parent
 BASE = {

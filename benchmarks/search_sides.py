@@ -27,6 +27,7 @@ from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.schedulers import PastTrial, stopping_scheduler
 from mhray.tuning.search import SearchPlan, StudySearch
+from mhray.tuning.storage import directions_of
 from mhray.tuning.study import Study
 
 GRACE_EPOCHS = 1
@@ -103,9 +104,13 @@ class Mhray(Side):
         self._study = optuna.create_study(
             storage=storage, direction="maximize", study_name="oracle"
         )
+<<<<<<< HEAD
         journal = Journal(self._study, storage, self._study.directions)
+=======
+        journal = Journal(self._study, storage, directions_of(study))
+>>>>>>> main
         self._search = StudySearch(study, journal, plan, [], self._guard)
-        self._scheduler = stopping_scheduler(study, task.epochs, [])
+        self._scheduler = stopping_scheduler(study, task.epochs, [], ())
         self._trials = {}
 
     @override

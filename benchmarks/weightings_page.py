@@ -19,11 +19,12 @@ from mhray.errors import MhrayError, StorageError
 from mhray.training.project import shipped_directory
 from mhray.training.run import compose_run, read_heads_of
 from mhray.tuning.comparison import Interval, difference, rows_of, setting_of
+from mhray.tuning.grid import seed_of
 from mhray.tuning.journal import Journal
 from mhray.tuning.report import in_short
-from mhray.tuning.search import fixed_overrides, samples_of
 from mhray.tuning.space import combinations, format_override
 from mhray.tuning.study_file import load_study
+from mhray.tuning.trial_overrides import fixed_overrides, samples_of
 
 ROOT = shipped_directory()
 RATE = "model.optimizer.lr"
@@ -161,12 +162,12 @@ def remarks(study, rows, planned):
 
 
 def page(study, journal, heads):
-    """The page about the trials that have ended.
+    """The page about the trials of the budget that have ended.
 
     Raises:
         StorageError: none is complete.
     """
-    records = journal.ended()
+    records = [each for each in journal.ended() if each.number < study.budget.trials]
     rows = rows_of(study, records)
     if not rows:
         raise StorageError(f"no trial of the study {study.name} is complete; run it first")
@@ -180,7 +181,7 @@ def page(study, journal, heads):
         planned=study.budget.trials,
         complete=Counter(record.state for record in records)["COMPLETE"],
         epochs=max(len(record.epochs) for record in records),
-        seeds=", ".join(map(str, study.grid.seeds)),
+        seeds=", ".join(map(str, sorted({seed_of(study, each.number) for each in records}))),
         base=" ".join(fixed_overrides(study)),
         rates=", ".join(f"{rate:g}" for rate in study.search[RATE].choice),
         metric=study.select.metric,

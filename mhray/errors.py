@@ -8,18 +8,25 @@ MhrayError
 │   └── DataFormatError      a file is not what the format says (ValueError)
 │       └── UnsafePickleError    a pickle asks for more than plain arrays
 ├── StorageError             a directory, database or port cannot be opened or written
+│   └── FullDiskError        nothing more fits; what was written is whole
 ├── StudyConflictError       the journal holds another study, or another sweep runs it
-└── DivergedError            a loss became NaN or infinite
+├── DivergedError            a loss became NaN or infinite
+├── WorkerLostError          a process that trains is gone
+└── FailingTrialsError       too many trials of a sweep failed for the same reason
 
 A message has three parts: where, what is wrong, what to write instead.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+
+_NEVER = r"\s'\"<>"  # what stands in no URL
+_SECRETS = r"\w*(?:password|passwd|pwd|token|secret|api_?key)"
 
 
 class MhrayError(Exception):
@@ -54,12 +61,28 @@ class StorageError(MhrayError):
     """A directory, a database or a port cannot be opened or written."""
 
 
+class FullDiskError(StorageError):
+    """Nothing more fits on a disk. What was written is whole, and the same command goes on."""
+
+
 class StudyConflictError(MhrayError):
     """The journal holds another study under this name, or another sweep is running it."""
 
 
 class DivergedError(MhrayError):
     """A loss became NaN or infinite."""
+
+
+class WorkerLostError(MhrayError):
+    """A process that trains is gone: killed, out of memory, or its machine lost."""
+
+
+class RayLostError(MhrayError):
+    """Ray, which starts the trials, is gone."""
+
+
+class FailingTrialsError(MhrayError):
+    """Too many trials of a sweep failed for the same reason, so it was stopped."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -93,6 +116,34 @@ def reading(path: Path) -> Iterator[None]:
         ) from None
 
 
+def is_full(error: OSError) -> bool:
+    """Whether a disk, or a user's part of it, is full."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def full_disk(where: Path | str) -> FullDiskError:
+    """The error for a place in which nothing more fits.
+
+    >>> str(full_disk("studies/s")).partition(";")[0]
+    'storage: studies/s is on a full disk'
+    """
+    return FullDiskError(
+        f"storage: {where} is on a full disk; delete what you can spare there, such as checkpoints "
+        "of other studies, and run the same command again"
+    )
+
+
+@contextmanager
+def filling(directory: Path) -> Iterator[None]:
+    """Turns what the system says of a full disk into a :class:`FullDiskError`."""
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise full_disk(directory) from None
+        raise
+
+
 def printable(text: str, longest: int | None = None) -> str:
     r"""A text out of a file, as a message may hold it: what a terminal would obey is escaped.
 
@@ -106,12 +157,13 @@ def printable(text: str, longest: int | None = None) -> str:
 
 
 def without_password(url: str) -> str:
-    """A URL that may be shown and logged.
+    """A URL, or a text with URLs in it, that may be shown, logged and kept.
 
-    >>> without_password("postgresql://me:secret@host/db")
-    'postgresql://me:***@host/db'
+    >>> without_password("postgresql://me:secret@host/db, https://host/?token=secret&a=b")
+    'postgresql://me:***@host/db, https://host/?token=***&a=b'
     """
-    return re.sub(r"://([^/@:]+):[^/@]+@", r"://\1:***@", url)
+    hidden = re.sub(rf"://([^{_NEVER}/@:]*):[^{_NEVER}/]*@", r"://\1:***@", url)
+    return re.sub(rf"([?&](?:{_SECRETS})=)[^{_NEVER}&]+", r"\1***", hidden, flags=re.IGNORECASE)
 
 
 def no_such_head(where: str, name: str, heads: Iterable[str]) -> HeadMismatchError:

@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mhray.errors import MhrayError
+from mhray.errors import MhrayError, without_password
 from mhray.training.chatter import chatter_to
 from mhray.training.epochs import EpochRow
 from mhray.training.loggers import open_loggers
@@ -99,7 +99,7 @@ def _cost(result: RunResult) -> str:
 
 
 def _fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {without_password(message)}", file=sys.stderr)
     sys.exit(2)
 
 

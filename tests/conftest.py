@@ -36,6 +36,14 @@ def _root_logger_as_before():
             handler.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory):
+    """The speeds of a test's sweeps are no forecast for the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory):
     """A multimnist directory of 600 training and 100 test images."""

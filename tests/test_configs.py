@@ -7,12 +7,15 @@ import optuna
 import pytest
 from hydra.utils import instantiate
 
+from mhray.training.mistakes import check_config
 from mhray.training.project import shipped_directory
 from mhray.training.run import compose_run, read_heads_of, weighting_of
+from mhray.tuning.capacity import Capacity
 from mhray.tuning.check import check_study
-from mhray.tuning.search import samples_of
 from mhray.tuning.space import draw, format_override, parse_space
 from mhray.tuning.study_file import read_study
+from mhray.tuning.trial_overrides import samples_of
+from mhray.tuning.world import World
 from mhray.tuning.yaml_lines import Place, read_yaml
 
 CONFIGS = shipped_directory() / "configs"
@@ -47,12 +50,15 @@ def test_every_study_is_sound_and_three_of_its_trials_compose(path):
     file = read_study(path, [], shipped_directory())
     study = check_study(
         file,
-        compose=compose_run,
-        read_heads=lambda config: read_heads_of(config)[0],
-        make_weighting=weighting_of,
-        try_out=lambda config: None,  # a step of each would take ten seconds; see the spaces below
-        available_cpus=2,
-        available_gpus=0,
+        World(
+            compose=compose_run,
+            check=lambda overrides: check_config(compose_run(overrides)),
+            read_heads=lambda config: read_heads_of(config)[0],
+            make_weighting=weighting_of,
+            try_out=lambda config: 0,  # a step of each would take seconds; see the spaces below
+            available=Capacity(2, 0, "this machine"),
+            free_bytes=lambda directory: float("inf"),
+        ),
     )
     for overrides in samples_of(study, 3):
         assert compose_run(overrides)

@@ -16,7 +16,7 @@ import pytest
 from mhray.sweep import main
 from mhray.training.origin import reproduce_line
 from mhray.training.project import shipped_directory
-from mhray.tuning.asha import bracket_of
+from mhray.tuning.rungs import bracket_of
 
 STUDY = shipped_directory() / "configs" / "sweep_weights.yaml"
 # Trial 0 has a rate of 1e-3; hardly another one learns anything before it takes over.
@@ -52,7 +52,7 @@ def population(study, place):
     """Where a population of three was killed between its two decisions, and went on."""
     arguments = [*study, "scheduler={pbt: {every_epochs: 1, quantile: 0.34}}", "budget.trials=3"]
     kill_at("epoch 2", [*arguments, ONE_AT_A_TIME])
-    assert main(arguments) == 0
+    assert main([*arguments, "--accept-changes"]) == 0
     return place
 
 
@@ -103,13 +103,12 @@ def test_what_a_population_made_is_replayed_from_its_line(population, typed, tmp
 
 
 def test_median_and_hyperband_stop_trials_and_go_on_with_the_past_of_others(population, study):
-    assert main([*study, "scheduler={median: {min_trials: 1}}", "budget.trials=4"]) == 0
+    changed = [*study, "--accept-changes"]
+    assert main([*changed, "scheduler={median: {min_trials: 1}}", "budget.trials=4"]) == 0
     assert ends_in(population)[3:] == [("PRUNED", [1])]
     one_by_one = "resources.parallel_trials=1"
-    assert (
-        main([*study, "scheduler={hyperband: {keep_one_in: 2}}", "budget.trials=6", one_by_one])
-        == 0
-    )
+    bracketed = ["scheduler={hyperband: {keep_one_in: 2}}", "budget.trials=6", one_by_one]
+    assert main([*changed, *bracketed]) == 0
     # The bracket of trials 1 and 4 begins to stop at epoch 2, that of trials 0, 2 and 5 at epoch 1.
     assert [bracket_of(number, 3, 2) for number in range(6)] == [0, 1, 0, 2, 1, 0]
     assert ends_in(population)[4:] == [("PRUNED", [1, 2]), ("PRUNED", [1])]

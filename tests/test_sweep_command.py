@@ -12,10 +12,12 @@ import mlflow
 import numpy as np
 import optuna
 import pytest
+from platformdirs import user_cache_path
 
 from mhray.sweep import main, parser
 from mhray.training.project import shipped_directory
 
+TRIALS = ["trial 0", "trial 1", "trial 2"]
 ONE_AT_A_TIME = "resources.parallel_trials=1"
 STUDY = shipped_directory() / "configs" / "sweep_weights.yaml"
 
@@ -84,13 +86,28 @@ def test_a_sweep_runs_to_its_end_and_says_what_it_found(command, sweep, short_st
     assert_journal_is_complete(trials_in(tmp_path))
     assert study_in(tmp_path).user_attrs["test:0"]["test/left_acc"] >= 0
     assert_mlflow_tells_the_same(tmp_path)
-    assert_champion_predicts_every_head(tmp_path)
+    assert_champion_predicts_every_head(f"sqlite:///{tmp_path}/mlflow.db")
     assert not (tmp_path / "studies" / "loss_weights" / "ray").exists()
     code, out, _ = sweep(*short_study)
     assert code == 0
     assert "all 3 trials have ended; this is their result" in out
+    assert "SimpleCNN" in (user_cache_path("mhray") / "speeds.jsonl").read_text()
     assert out.splitlines()[-1] == done.stdout.splitlines()[-1]
     assert len(trials_in(tmp_path)) == 3
+    assert_another_mlflow_is_rebuilt(sweep, short_study, tmp_path)
+
+
+def assert_another_mlflow_is_rebuilt(sweep, study, directory):
+    uri = f"sqlite:///{directory}/another.db"
+    code, out, error = sweep(*study, f"mlflow.tracking_uri={uri}", "--rebuild-mlflow")
+    assert (code, error) == (0, "")
+    assert out.splitlines()[-1] == "MLflow agrees with the journal: 3 trials"
+    client = mlflow.MlflowClient(uri)
+    experiment = client.get_experiment_by_name("loss_weights")
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.info.run_name for run in runs) == ["loss_weights", *TRIALS]
+    assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
+    assert_champion_predicts_every_head(uri)
 
 
 def assert_is_a_whole_transcript(text):
@@ -98,6 +115,7 @@ def assert_is_a_whole_transcript(text):
     assert lines[0].startswith("study loss_weights: 3 trials, ")
     assert "heads: left (10 classes), right (10 classes), sum (19 classes)" in lines
     assert any("trial 0 epoch 1: left " in line for line in lines)
+    assert sum(line.startswith(("quote: ", "disk: up to ")) for line in lines) == 2
     assert any("(equal weights)" in line for line in lines)
     assert lines[-1].startswith("python -m mhray.train experiment=cifar100mh_cnn ")
     assert "seed=12345" in lines[-1]
@@ -137,8 +155,8 @@ def assert_mlflow_tells_the_same(directory):
         assert {"best/val/sum_mae", "best/val/sum_balanced_acc"} <= set(child.data.metrics)
 
 
-def assert_champion_predicts_every_head(directory):
-    mlflow.set_tracking_uri(f"sqlite:///{directory}/mlflow.db")
+def assert_champion_predicts_every_head(uri):
+    mlflow.set_tracking_uri(uri)
     model = mlflow.pyfunc.load_model("models:/cifar100mh@champion")
     table = model.predict(np.zeros((5, 32, 32, 3), np.uint8))
     assert list(table.columns) == ["left", "right", "sum"]
@@ -215,21 +233,26 @@ def test_a_trial_with_two_workers_is_a_worker_group(command, short_study, tmp_pa
     assert json.loads(result.read_text())["samples_per_rank"] == [270, 270]
 
 
-def test_hours_end_a_study_and_no_other_takes_its_name(command, sweep, short_study):
+def test_hours_end_a_study_and_no_other_takes_its_name(command, sweep, short_study, tmp_path):
     spent = [*short_study, "budget.hours=0.001", ONE_AT_A_TIME]
     done = command("mhray.sweep", *spent)
     assert done.returncode == 4, done.stdout + done.stderr
     code, out, _ = sweep(*spent)
     assert code == 4
     assert "budget.hours is used up after 0 trials" in out
+    assert sweep(*short_study, "budget.trials=1", ONE_AT_A_TIME)[0] == 0
+    assert [trial.state.name for trial in trials_in(tmp_path)] == ["COMPLETE"]
     code, _, error = sweep(*spent, "base.trainer.max_epochs=2")
     assert code == 2
-    assert "the journal holds another study named loss_weights: base was" in error
+    assert "the journal holds another study named loss_weights:\n" in error
+    assert "base.trainer.max_epochs: 3 -> 2 (other value)" in error
 
 
-def test_check_shows_the_plan_and_starts_nothing(sweep, short_study, tmp_path):
-    code, out, error = sweep(*short_study, "--check")
+@pytest.mark.parametrize(("flag", "quoted"), [("--check", "quote: "), ("--quote", "timed now")])
+def test_check_shows_the_plan_and_starts_nothing(sweep, short_study, tmp_path, flag, quoted):
+    code, out, error = sweep(*short_study, flag)
     assert (code, error) == (0, "")
+    assert quoted in out
     assert out.count("python -m mhray.train experiment=cifar100mh_cnn") == 3
     assert list(tmp_path.iterdir()) == []
 
@@ -278,7 +301,24 @@ def test_a_study_that_does_not_exist_is_named(sweep):
     assert sweep("nowhere.yaml") == (2, "", message)
 
 
-def test_help_names_every_flag_and_shows_three_examples():
+def test_help_names_every_flag_and_shows_examples():
     text = parser().format_help()
     assert text.count("  python -m mhray.sweep configs/") >= 3
-    assert all(flag in text for flag in ("--check", "--config-dir", "--version", "FILE"))
+    starts = ("--extend N", "--accept-changes", "--fresh", "--rebuild-mlflow")
+    flags = ("--check", "--quote", "--config-dir", "--version", "FILE", *starts)
+    assert all(flag in text for flag in flags)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--extend", "0"], "argument --extend: should be a whole number from 1, not 0"),
+        (["--extend", "3", "--fresh"], "argument --fresh: not allowed with argument --extend"),
+        (["--fresh", "--rebuild-mlflow"], "not allowed with argument --fresh"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(sweep, capfd, options, message):
+    with pytest.raises(SystemExit) as ended:
+        sweep("study.yaml", *options)
+    assert ended.value.code == 2
+    assert message in capfd.readouterr().err

@@ -69,11 +69,14 @@ def test_hydras_multirun_runs_each(typed, small_run):
     [
         ("model.loss_weights.lft=2.0", "did you mean left? (heads: left, right, sum)"),
         ("model.optimizer.lrr=1", "model.optimizer.lrr: unknown key; did you mean lr?"),
-        ("logger=cvs", "Available options in 'logger'"),
+        (
+            "logger=cvs",
+            "logger: cvs is no option; did you mean csv? (one of: csv, mlflow, none, ",
+        ),
         ("trainer.max_epochs=[", "trainer.max_epochs=[: "),
         ("data.data_dir=nowhere data.source=null", "nowhere"),
         ("hydra.run.dir=/dev/null/run", "/dev/null/run"),
-        ("weighting=dwaa", "Available options in 'weighting': class_count dwa equal"),
+        ("weighting=dwaa", "weighting: dwaa is no option; did you mean dwa? (one of: class_count,"),
         ("+model.weighting.temperature=hot", "model.weighting.temperature: unknown key; one of: "),
         (
             "weighting=dwa model.weighting.temperature=hot",

@@ -13,9 +13,9 @@ from mhray.tuning.comparison import setting_of
 from mhray.tuning.grid import seed_of
 from mhray.tuning.journal import Journal
 from mhray.tuning.samplers import sampler_of
-from mhray.tuning.search import overrides_of, samples_of
 from mhray.tuning.study import dump_study
 from mhray.tuning.study_file import load_study
+from mhray.tuning.trial_overrides import overrides_of, samples_of
 
 ROOT = shipped_directory()
 STUDY = ROOT / "configs" / "sweep_weightings.yaml"

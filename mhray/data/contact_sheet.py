@@ -5,7 +5,6 @@ import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mhray.data.dataset import MultiheadDatasetBase
 from mhray.data.records import Bytes
+from mhray.durable import replacing
 from mhray.errors import ConfigError, StorageError, printable
 
 _COLUMNS, _ROWS = 8, 5
@@ -42,17 +42,14 @@ def write_contact_sheet(data: MultiheadDatasetBase, title: str, path: Path) -> N
         StorageError: the file cannot be written.
     """
     sheet = contact_sheet(data, title)
-    draft = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        sheet.save(draft, format="PNG")
-        draft.replace(path)
+        with replacing(path, is_shared=True) as draft:
+            sheet.save(draft, format="PNG")
     except OSError as error:
         raise StorageError(
             f"{path}: cannot be written ({os.strerror(error.errno or 0)}); "
             "write a file in a directory that you may write to"
         ) from None
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def contact_sheet(data: MultiheadDatasetBase, title: str) -> Image.Image:

@@ -17,7 +17,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
-from uuid import uuid4
 
 import numpy as np
 from platformdirs import user_cache_path
@@ -25,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mhray.data.header_rules import LARGEST_BYTE
 from mhray.data.pickle_batch import Batch
+from mhray.durable import replacing
 from mhray.errors import reading
 
 _LONGEST_LINE = 64 * 1024  # bytes; 255 ids need less than two thousand
@@ -160,17 +160,10 @@ def _is_current(place: Path, line: _Line, path: Path) -> bool:
 
 def _write(place: Path, original: Original, batch: Batch) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    draft = place.with_name(f"{place.name}.{uuid4().hex}")
-    try:
-        with draft.open("xb") as file:
-            for part in (batch.pixels, batch.values):
-                file.write(np.ascontiguousarray(part).data)
-            file.write(f"\n{_line_of(original, batch).model_dump_json()}".encode())
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(place)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replacing(place, is_shared=True) as draft, draft.open("xb") as file:
+        for part in (batch.pixels, batch.values):
+            file.write(np.ascontiguousarray(part).data)
+        file.write(f"\n{_line_of(original, batch).model_dump_json()}".encode())
     _remove_old_drafts(place)
 
 

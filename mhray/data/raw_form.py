@@ -21,6 +21,7 @@ from mhray.data.header import find_header, read_header
 from mhray.data.mapped import remove_copies
 from mhray.data.records import Split
 from mhray.data.writing import write_raw_batch
+from mhray.durable import flush
 from mhray.errors import StorageError
 
 KEPT_SUFFIX = ".pickle"
@@ -68,6 +69,8 @@ def _rewrite(data_dir: Path, names: list[str]) -> dict[str, int]:
         for name in names:
             pickle = data_dir / name
             (place / f"{name}{RAW_SUFFIX}").replace(data_dir / f"{name}{RAW_SUFFIX}")
+            # The records' new name has to be on the disk before the pickle's goes.
+            flush(data_dir)
             pickle.rename(data_dir / f"{name}{KEPT_SUFFIX}")
             # The mapped copy of a pickle is of no use without it.
             remove_copies(pickle)

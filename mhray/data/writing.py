@@ -22,6 +22,7 @@ from mhray.data.batches import RAW_SUFFIX, TEST, TRAIN, open_split
 from mhray.data.header import HEADER_NAME, Header
 from mhray.data.partition import Partition, Rows
 from mhray.data.records import Bytes, Split
+from mhray.durable import flush
 from mhray.errors import DataFormatError, StorageError, reading
 
 _BYTES_AT_A_TIME = 32 * 2**20  # of pixels
@@ -78,8 +79,7 @@ def write_raw_batch(path: Path, header: Header, split: Split, rows: Rows | None 
             some = chosen[start : start + step]
             piece = Split(split.images[some], split.ids, split.values[some])
             file.write(np.concatenate([_records(piece), _flat(piece, header)], axis=1).data)
-        file.flush()
-        os.fsync(file.fileno())
+    flush(path)
 
 
 def refuse_existing(directory: Path) -> None:
@@ -125,7 +125,10 @@ def _renamed_when_whole(directory: Path) -> Iterator[Path]:
     try:
         place.mkdir(parents=True)
         yield place
+        for path in (*place.iterdir(), place):
+            flush(path)
         place.rename(directory)
+        flush(directory.parent)
     except DataFormatError as error:
         raise DataFormatError(str(error).replace(str(place), str(directory))) from None
     except OSError as error:

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from typing_extensions import override
 
-from mhray.errors import ConfigError
+from mhray.errors import ConfigError, no_such_head
 from mhray.models.weighting import FixedWeighting
 from mhray.training.overrides import LOSS_WEIGHTS
 
@@ -92,6 +92,20 @@ def changes_of(config: DictConfig) -> tuple[Change, ...]:
     return tuple(changes)
 
 
+def check_heads_of_changes(changes: Sequence[Change], heads: Sequence[str]) -> None:
+    """Refuse a change of a loss weight that is of none of the heads which are trained.
+
+    Raises:
+        HeadMismatchError: with the head that was probably meant, and all heads.
+    """
+    for index, change in enumerate(changes):
+        for place, text in enumerate(change.overrides):
+            path, _, _ = text.partition("=")
+            head = path.removeprefix(LOSS_WEIGHTS)
+            if head not in (path, *heads):
+                raise no_such_head(f"changes[{index}].overrides[{place}]: {path}", head, heads)
+
+
 def _change(where: str, raw: Any) -> Change:
     match raw:
         case {"epoch": int(epoch), "overrides": [_, *_] as overrides, **rest} if not rest:
@@ -143,6 +157,8 @@ class ApplyChanges(Callback):
     @override
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # An unknown head is refused now, not epochs later.
+        module: Any = pl_module
+        check_heads_of_changes(self.changes, list(module.predicted.trained))
         for loss_weights in self.loss_weights:
             self._weights(pl_module, loss_weights)
 

@@ -1,17 +1,25 @@
-"""Ray, connected: the cluster at ``RAY_ADDRESS``, or a Ray of this machine's own."""
+"""Ray, connected: the cluster at ``RAY_ADDRESS``, or a Ray of this machine's own.
+
+Whoever reaches a port of Ray's can run any code. So a Ray that is started here listens on the
+loopback alone and asks for a token, which only this user can read.
+"""
 
 import gc
 import logging
 import os
+import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import joblib
 import ray
+from ray._private import ray_constants
 
 from mhray.errors import StorageError
+from mhray.training.sizes import memory_of_this_machine
 
 RAY_ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -23,18 +31,24 @@ RAY_ENVIRONMENT = {
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
 }
 
+# Ray 2.60 takes the loopback for a node's address where clusters are switched off, as on a Mac. An
+# address of 127.0.0.1 that it is given it replaces by a reachable one.
+CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+TOKEN, TOKEN_PATH, AUTHENTICATION = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"
+
 # Unix sockets below Ray's directory may have at most 107 characters in all.
 TEMP_DIR = "MHRAY_RAY_TEMP_DIR"
 ANSWER_SECONDS = 10.0
 
 
 @contextmanager
-def connected(*, needs_dashboard: bool) -> Iterator[None]:
+def connected(*, needs_dashboard: bool, is_open: bool = False) -> Iterator[None]:
     """Ray, for as long as the context lasts.
 
     Args:
         needs_dashboard: worker groups need the State API, which the dashboard serves (on the
             loopback), or stopped ones leak their placement groups; it costs memory otherwise.
+        is_open: a Ray that is started here listens on the network too.
 
     Raises:
         StorageError: no Ray answers at ``RAY_ADDRESS``, or none can be started here.
@@ -45,11 +59,15 @@ def connected(*, needs_dashboard: bool) -> Iterator[None]:
         _refuse_silence(address)
     local: dict[str, Any] = {
         "num_cpus": joblib.cpu_count(),
+        "_memory": memory_of_this_machine(),
         "include_dashboard": needs_dashboard,
         "dashboard_host": "127.0.0.1",
         "_temp_dir": os.environ.get(TEMP_DIR),
     }
     try:
+        if not address:
+            _leave_a_private_token()
+            _listen(on_network=is_open)
         ray.init(
             address=address or "local",
             log_to_driver=False,
@@ -67,6 +85,27 @@ def connected(*, needs_dashboard: bool) -> Iterator[None]:
         # shutdown ends the process without a word (ray 2.60, core_worker_process.cc).
         gc.collect()
         ray.shutdown()
+
+
+def _listen(*, on_network: bool) -> None:
+    """Where a Ray that is started next listens; this process and those that it starts read it."""
+    os.environ[CLUSTERS] = str(int(on_network))
+    ray_constants.ENABLE_RAY_CLUSTER = on_network
+
+
+def _leave_a_private_token() -> None:
+    """Have a token that only this user can read: Ray's own would be as readable as any new file."""
+    # Unset, it is on in Ray 2.60; set, Ray would not tell the part of it that is loaded already.
+    os.environ.pop(AUTHENTICATION, None)
+    if TOKEN in os.environ or TOKEN_PATH in os.environ:
+        return
+    path = Path.home() / ".ray" / "auth_token"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
+    path.chmod(0o600)
 
 
 def _refuse_silence(address: str) -> None:

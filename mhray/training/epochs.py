@@ -19,10 +19,12 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 from omegaconf import DictConfig
 from typing_extensions import override
 
-from mhray.errors import ConfigError, did_you_mean
+from mhray.durable import replacing
+from mhray.errors import ConfigError, did_you_mean, filling
 from mhray.heads import Head
 from mhray.models.trained_heads import predicted_heads, trained_heads
 from mhray.training.cost import MeasureCost
+from mhray.training.divergence import refuse_divergence
 
 # Over other heads they are other measures. So is val/loss, which no study with such trials takes.
 OVER_HEADS = ("val/acc_mean", "val/acc_best", "val/acc_spread")
@@ -229,6 +231,7 @@ class ReportEpoch(Checkpoint):
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
         metrics = logged | self.cost.network
         epoch = trainer.current_epoch + 1
+        refuse_divergence(metrics, epoch)
         if self.selection.metric not in metrics:
             raise ConfigError(
                 f"select.metric: epoch {epoch} logged no {self.selection.metric} to be judged by; "
@@ -240,7 +243,8 @@ class ReportEpoch(Checkpoint):
         best = self.best.metrics[self.selection.metric]
         seconds, pace = time.monotonic() - self.started, self.cost.images_per_second
         self.last = EpochRow(epoch, metrics, best, seconds, time.time(), pace)
-        self._save(trainer, improved=improved)
+        with filling(self.directory):
+            self._save(trainer, improved=improved)
         self._report(self.last)
 
     @override
@@ -264,15 +268,15 @@ class ReportEpoch(Checkpoint):
         return self.selection.prefers(value, self.best.metrics[self.selection.metric])
 
     def _save(self, trainer: Trainer, *, improved: bool) -> None:
-        draft = self.directory / ".last.ckpt"
-        trainer.save_checkpoint(draft, weights_only=False)
         if not trainer.is_global_zero:
+            # All ranks take part in gathering what the first one writes.
+            trainer.save_checkpoint(self.last_path, weights_only=False)
             return
-        if improved:
-            copy = self.directory / ".best.ckpt"
-            shutil.copyfile(draft, copy)
-            copy.replace(self.best_path)
-        draft.replace(self.last_path)
+        with replacing(self.last_path) as draft:
+            trainer.save_checkpoint(draft, weights_only=False)
+            if improved:
+                with replacing(self.best_path) as copy:
+                    shutil.copyfile(draft, copy)
 
     @override
     def state_dict(self) -> dict[str, Any]:

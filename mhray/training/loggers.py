@@ -13,7 +13,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from mhray.errors import StorageError
+from mhray.errors import StorageError, without_password
 from mhray.training.parts import build_part
 
 
@@ -32,7 +32,10 @@ class RunLoggers:
 
     def start(self, config: DictConfig) -> None:
         """Write the config of the run, flat."""
-        params = flat(OmegaConf.to_container(config))
+        params = {
+            path: without_password(value) if isinstance(value, str) else value
+            for path, value in flat(OmegaConf.to_container(config)).items()
+        }
         self._each(lambda logger: logger.log_hyperparams(params), "start the same command again")
 
     def log(self, metrics: Mapping[str, float], epoch: int) -> None:

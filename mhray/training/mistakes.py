@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mhray.errors import ConfigError
+from mhray.training.sizes import WHAT_FITS, bytes_of
 from mhray.training.unknown_keys import refuse_stray_keys
 
 
@@ -83,6 +84,10 @@ _RULES: Mapping[str, Rule] = {
     "per_worker.gpus": Rule(
         lambda value: type(value) in (int, float) and value >= 0, "a number of at least 0"
     ),
+    "per_worker.memory": Rule(
+        lambda value: value is None or (type(value) is str and bytes_of(value) is not None),
+        WHAT_FITS,
+    ),
     "select.metric": _TEXT,
     "test": Rule(lambda value: type(value) is bool, "true or false"),
     "ckpt_path": Rule(
@@ -93,8 +98,19 @@ _RULES: Mapping[str, Rule] = {
         "loggers with their _target_, chosen by logger=OPTION",
     ),
     "data.data_dir": _TEXT,
+    "data.source": Rule(
+        lambda value: value is None or type(value) is str,
+        "the name of a data set that can be built, or null",
+    ),
+    "data.augment": Rule(
+        lambda value: value is None or isinstance(value, DictConfig),
+        "null, or what is done to training images, as in {crop: 4, flip: true}",
+    ),
     "model.net": Rule(_is_part, "a network with its _target_, as in configs/model"),
     "model.optimizer": Rule(_is_part, "an optimiser with its _target_, as in configs/module"),
+    "model.optimizer.lr": Rule(
+        lambda value: value is None or type(value) in (int, float), "a number"
+    ),
     "model.scheduler": Rule(
         lambda value: value is None or _is_part(value),
         "a scheduler with its _target_, chosen by scheduler=OPTION, or null",
@@ -110,6 +126,10 @@ _RULES: Mapping[str, Rule] = {
     "trainer.limit_train_batches": _LIMIT,
     "trainer.limit_val_batches": _LIMIT,
     "trainer.limit_test_batches": _LIMIT,
+    "trainer.gradient_clip_val": Rule(
+        lambda value: value is None or (type(value) in (int, float) and value >= 0),
+        "a number of at least 0, or null for none",
+    ),
     "trainer.logger": Rule(
         lambda value: value is None or value is False,
         "false, since loggers are a group of their own, as in logger=csv",

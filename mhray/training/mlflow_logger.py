@@ -14,7 +14,8 @@ from lightning.pytorch.loggers import MLFlowLogger
 from typing_extensions import override
 
 from mhray.errors import ConfigError, without_password
-from mhray.training.tracking import FAILURES, open_tracking, reason_of
+from mhray.training.experiment import FAILURES, reason_of
+from mhray.training.tracking import open_tracking
 
 ARTIFACTS = Path("mlflow-artifacts")  # of the whole experiment, as the store is
 

@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from mhray.errors import StorageError
+from mhray.durable import write_durably
+from mhray.errors import StorageError, full_disk, is_full
 
 PAUSE = 0.25  # seconds between looks into the file: what is written in between goes out together
 LONGEST_PAUSE = 15.0  # seconds
@@ -54,7 +55,7 @@ class Outbox:
     """Updates in the order in which they were added, and how many bytes of them are delivered.
 
     The position lies beside the file (`.position`) and holds for one destination: another one,
-    or the same one made anew, gets everything from the start.
+    or the same one made anew, gets everything from the start. Where none is given, it is the last.
 
     Attributes:
         path: one JSON object a line. A last line that a crash cut off is removed.
@@ -63,7 +64,7 @@ class Outbox:
         StorageError: the file cannot be opened or written.
     """
 
-    def __init__(self, path: Path, destination: str) -> None:
+    def __init__(self, path: Path, destination: str = "") -> None:
         self.path = path
         self._destination = destination
         self._position_path = path.with_name(f"{path.name}.position")
@@ -98,6 +99,12 @@ class Outbox:
         """
         with self.path.open("rb") as file:
             return [self._parse(line, number) for number, line in enumerate(file, start=1)]
+
+    def go_to(self, destination: str) -> None:
+        """From here on the destination is this one, which may have had nothing yet."""
+        if destination != self._destination:
+            self._destination = destination
+            self._position = self._read_position()
 
     def deliver(self, deliver: Deliver) -> None:
         """Deliver all that waits, in portions, and remember each.
@@ -143,20 +150,14 @@ class Outbox:
             ) from None
 
     def _read_position(self) -> int:
-        if not self._position_path.is_file():
-            return 0
-        try:
-            saved = json.loads(self._position_path.read_bytes())
-            known, position = str(saved["destination"]), int(saved["bytes"])
-        except (ValueError, KeyError, TypeError):
-            return 0
+        known, position = _saved_position(self._position_path)
+        self._destination = self._destination or known
         return position if known == self._destination and position <= self._size else 0
 
     def _save_position(self, position: int) -> None:
-        draft = self._position_path.with_name(f".{self._position_path.name}")
+        place = {"destination": self._destination, "bytes": position}
         try:
-            draft.write_text(json.dumps({"destination": self._destination, "bytes": position}))
-            draft.replace(self._position_path)
+            write_durably(self._position_path, json.dumps(place))
         except OSError as error:
             raise _unwritable(self._position_path, error) from None
         self._position = position
@@ -165,15 +166,23 @@ class Outbox:
 class Courier(threading.Thread):
     """Delivers an outbox in the background; never raises, and tries less often while it fails.
 
+    Args:
+        outbox: what is delivered.
+        deliver: how.
+        prepare: comes before; raises StorageError if that is in vain.
+
     Attributes:
         last_error: why the last attempt failed; empty if it did not.
     """
 
-    def __init__(self, outbox: Outbox, deliver: Deliver) -> None:
+    def __init__(
+        self, outbox: Outbox, deliver: Deliver, prepare: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(name="mhray-mlflow", daemon=True)
         self.last_error = ""
         self._outbox = outbox
         self._deliver = deliver
+        self._prepare = prepare
         self._closing = threading.Event()
         self._deadline = 0.0
 
@@ -193,12 +202,28 @@ class Courier(threading.Thread):
 
     def _delivers(self) -> bool:
         try:
+            self._prepare()
             self._outbox.deliver(self._deliver)
         except (StorageError, OSError) as error:
             self.last_error = str(error)
         else:
             self.last_error = ""
         return not self.last_error
+
+
+def last_destination(path: Path) -> str:
+    """To where the outbox at a path was delivered last; empty if it never was."""
+    return _saved_position(path.with_name(f"{path.name}.position"))[0]
+
+
+def _saved_position(path: Path) -> tuple[str, int]:
+    if not path.is_file():
+        return "", 0
+    try:
+        saved = json.loads(path.read_bytes())
+        return str(saved["destination"]), int(saved["bytes"])
+    except (ValueError, KeyError, TypeError):
+        return "", 0
 
 
 def _whole_lines(path: Path) -> int:
@@ -211,6 +236,8 @@ def _whole_lines(path: Path) -> int:
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
+    if is_full(error):
+        return full_disk(path.parent)
     reason = os.strerror(error.errno) if error.errno else str(error)
     return StorageError(
         f"storage: {path} cannot be written ({reason}); free space there, or write a directory "

@@ -6,7 +6,9 @@ lists, and ``null`` for an option of a group, which it cannot even refuse in wor
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 
+from mhray.errors import did_you_mean
 from mhray.training.project import config_directory
 
 LOSS_WEIGHTS = "model.loss_weights."
@@ -56,20 +58,30 @@ def refused_by_hydra(message: str, overrides: Sequence[str]) -> str:
     return next((override for override in plain if override.partition("=")[0] == key), key)
 
 
-def no_option(name: str) -> str:
-    """What to say of `group/option` if the option was typed as what YAML takes for no text.
+def no_option(name: str, options: Sequence[str]) -> str:
+    """What to say of `group/option` if the group has no such option.
 
-    >>> no_option("scheduler/null")
-    'scheduler: null is no option; write scheduler=none (one of: cosine, none, plateau, step)'
-    >>> no_option("scheduler/stepp")
-    ''
+    >>> no_option("scheduler/null", ["none", "step"])
+    'scheduler: null is no option; write scheduler=none (one of: none, step)'
+    >>> no_option("model/vitt", ["my_cnn", "my_vit"])
+    'model: vitt is no option; did you mean my_vit? (one of: my_cnn, my_vit)'
     """
     group, _, option = name.rpartition("/")
+    listing = f"one of: {', '.join(options)}"
     if not _NO_WORD.fullmatch(f"={option}", 1):
-        return ""
-    listing = f"one of: {', '.join(options := options_of(group))}"
-    hint = f"write {group}=none ({listing})" if "none" in options else f"write {listing}"
+        hint = did_you_mean(option, options)
+        if hint == listing and (closest := _of_a_part(option, options)):
+            hint = f"did you mean {closest}? ({listing})"
+    else:
+        hint = f"write {group}=none ({listing})" if "none" in options else f"write {listing}"
     return f"{group}: {option} is no option; {hint}"
+
+
+def _of_a_part(word: str, options: Sequence[str]) -> str:
+    """The first option that has a part like a word, as cifar100mh_vit has vit; empty if none."""
+    parts = [part for option in options for part in option.split("_")]
+    closest = get_close_matches(word, parts, n=1)
+    return next((option for option in options if closest and closest[0] in option.split("_")), "")
 
 
 def is_group(name: str) -> bool:
@@ -79,6 +91,15 @@ def is_group(name: str) -> bool:
     (True, False)
     """
     return name.isidentifier() and (config_directory() / name).is_dir()
+
+
+def groups() -> list[str]:
+    """The shipped groups.
+
+    >>> groups()[:3]
+    ['data', 'experiment', 'logger']
+    """
+    return sorted(path.name for path in config_directory().iterdir() if path.is_dir())
 
 
 def options_of(group: str) -> list[str]:

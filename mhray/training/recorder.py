@@ -3,7 +3,8 @@
 The only thing that a sweep talks to. Everything here returns at once: it adds to the outbox, and
 the courier delivers. A trial keeps its run however often it is started, because its key is made of
 the study and its number; and an epoch or an end that was recorded is not recorded again, so a sweep
-that resumes may simply tell what its journal holds.
+that resumes may simply tell what its journal holds. Times come from the journal as well (seconds
+since 1970, 0 for now): the same point at the same time is one point, however often it is told.
 """
 
 import hashlib
@@ -14,16 +15,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from mhray.training.agreement import disagreements
 from mhray.training.epochs import EpochRow
 from mhray.training.origin import reproduce_line
 from mhray.training.outbox import Courier, Outbox, RunUpdate
-from mhray.training.tracking import ENDED, Tracking
+from mhray.training.tracking import Tracking
 
 # As in the journal: complete, stopped early, failed.
 TrialEnd: TypeAlias = Literal["COMPLETE", "PRUNED", "FAIL"]
 StudyEnd: TypeAlias = Literal["COMPLETE", "INTERRUPTED", "FAIL"]
 
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "INTERRUPTED": "KILLED", "FAIL": "FAILED"}
+
+TRIAL_ENDS = ("COMPLETE", "PRUNED", "FAIL")
 
 # MLflow cuts longer ones without a word.
 LONGEST_PARAM = 6000
@@ -40,22 +44,27 @@ class StudyRecorder:
         study: the study's name.
         key: tells this study from others of its name; the same whenever it is resumed.
         path: the outbox, `mlflow.jsonl` in the study's directory.
+        may_be_away: whether the store is opened in the background, when it answers.
 
     Raises:
         StorageError: `path` cannot be written.
     """
 
-    def __init__(self, tracking: Tracking, study: str, key: str, path: Path) -> None:
+    def __init__(
+        self, tracking: Tracking, study: str, key: str, path: Path, *, may_be_away: bool = False
+    ) -> None:
         digest = hashlib.sha256(f"{study}\n{key}".encode()).hexdigest()[:12]
         self._tracking = tracking
         self._study = study
         self._key = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', study)}-{digest}"
-        self._outbox = Outbox(path, tracking.destination)
+        self._outbox = Outbox(path)
         self._epochs: dict[str, int] = {}
-        self._status: dict[str, str] = {}
+        self._states: dict[str, str] = {}
         for update in self._outbox.history():
             self._remember(update)
-        self._courier = Courier(self._outbox, tracking.deliver)
+        if not may_be_away:
+            self._find_destination()
+        self._courier = Courier(self._outbox, tracking.deliver, self._find_destination)
         self._courier.start()
 
     @property
@@ -74,10 +83,10 @@ class StudyRecorder:
 
     def has_ended(self, number: int) -> bool:
         """Whether a trial's end is recorded."""
-        return self._status.get(self._of_trial(number).key) in ENDED
+        return self._states.get(self._of_trial(number).key) in TRIAL_ENDS
 
     def study_started(
-        self, study_file: str, params: Mapping[str, str], tags: Mapping[str, str]
+        self, study_file: str, params: Mapping[str, str], tags: Mapping[str, str], at: float = 0.0
     ) -> None:
         """Record that the study starts, or is resumed.
 
@@ -86,7 +95,10 @@ class StudyRecorder:
         note = f"```yaml\n{_cut(study_file, LONGEST_TAG - 100)}\n```"
         ours = {"mhray.study": self._study, "mhray.state": "RUNNING", NOTE: note}
         self._add(
-            self._of_study(), status="RUNNING", params=_params(params), tags=_tags({**tags, **ours})
+            self._of_study(at),
+            status="RUNNING",
+            params=_params(params),
+            tags=_tags({**tags, **ours}),
         )
 
     def trial_started(
@@ -97,6 +109,7 @@ class StudyRecorder:
         tags: Mapping[str, str],
         config_dir: Path | None = None,
         drawn: Sequence[str] | None = None,
+        at: float = 0.0,
     ) -> None:
         """Record that a trial starts, or is resumed.
 
@@ -113,7 +126,7 @@ class StudyRecorder:
         }
         params = dict(override.partition("=")[::2] for override in drawn or overrides)
         self._add(
-            self._of_trial(number),
+            self._of_trial(number, at),
             status="RUNNING",
             params=_params(params),
             tags=_tags({**tags, **ours}),
@@ -134,6 +147,7 @@ class StudyRecorder:
         metrics: Mapping[str, float],
         duration_seconds: float,
         failure: str = "",
+        at: float = 0.0,
     ) -> None:
         """Record how a trial ended, unless that is done already.
 
@@ -141,8 +155,8 @@ class StudyRecorder:
         best epoch and get names that begin with `best/`: a chart of `val/acc_mean` ends with the
         last epoch.
         """
-        run = self._of_trial(number)
-        if self._status.get(run.key) == STATUS[state]:
+        run = self._of_trial(number, at)
+        if self._states.get(run.key) == state:
             return
         failed = {"mhray.failure": failure} if failure else {}
         self._add(
@@ -152,16 +166,27 @@ class StudyRecorder:
             tags=_tags({"mhray.state": state, **failed}),
         )
 
-    def trial_tested(self, number: int, metrics: Mapping[str, float]) -> None:
+    def trial_interrupted(self, number: int, at: float = 0.0) -> None:
+        """Record that a trial stands, neither running nor at its end."""
+        run = self._of_trial(number, at)
+        if self._states.get(run.key) == "RUNNING":
+            state = {"mhray.state": "INTERRUPTED"}
+            self._add(run, status=STATUS["INTERRUPTED"], tags=state)
+
+    def trial_tested(self, number: int, metrics: Mapping[str, float], at: float = 0.0) -> None:
         """Record a trial's `test/` metrics."""
-        self._add(self._of_trial(number), metrics=_metrics(metrics))
+        self._add(self._of_trial(number, at), metrics=_metrics(metrics))
 
     def study_ended(
-        self, state: StudyEnd, metrics: Mapping[str, float], tags: Mapping[str, str]
+        self,
+        state: StudyEnd,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        at: float = 0.0,
     ) -> None:
         """Record how this start of the study ended; `metrics` are those of its best trial."""
         self._add(
-            self._of_study(),
+            self._of_study(at),
             status=STATUS[state],
             metrics=_best(metrics),
             tags=_tags({**tags, "mhray.state": state}),
@@ -183,12 +208,19 @@ class StudyRecorder:
         self._outbox.close()
         return self._outbox.pending()
 
-    def _of_study(self) -> RunUpdate:
-        return RunUpdate(self._key, _milliseconds(time.time()), name=self._study)
+    def disagreements(self) -> list[str]:
+        """What MLflow holds of this study's runs that is not what was told, once that is there."""
+        return list(disagreements(self._tracking.runs(), self._outbox.history()))
 
-    def _of_trial(self, number: int) -> RunUpdate:
-        name = f"trial {number}"
-        return RunUpdate(f"{self._key}/{number}", _milliseconds(time.time()), name, self._key)
+    def _find_destination(self) -> None:
+        self._outbox.go_to(self._tracking.destination)
+
+    def _of_study(self, at: float = 0.0) -> RunUpdate:
+        return RunUpdate(self._key, _milliseconds(at or time.time()), name=self._study)
+
+    def _of_trial(self, number: int, at: float = 0.0) -> RunUpdate:
+        key, name = f"{self._key}/{number}", f"trial {number}"
+        return RunUpdate(key, _milliseconds(at or time.time()), name, self._key)
 
     def _add(self, run: RunUpdate, **changes: Any) -> None:
         update = replace(run, **changes)
@@ -197,7 +229,8 @@ class StudyRecorder:
 
     def _remember(self, update: RunUpdate) -> None:
         self._epochs[update.key] = max(update.step, self._epochs.get(update.key, 0))
-        self._status[update.key] = update.status or self._status.get(update.key, "")
+        if state := update.tags.get("mhray.state"):
+            self._states[update.key] = state
 
 
 def _params(params: Mapping[str, str]) -> dict[str, str]:

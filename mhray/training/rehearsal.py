@@ -40,9 +40,21 @@ def rehearse(
         module.configure_optimizers()
     if config.ckpt_path:
         check_checkpoint(Path(config.ckpt_path), module, optimizer, config.trainer.max_epochs)
-    logits = module.net(torch.randn(2, *shape))
-    total = torch.stack([logits[name].sum() for name in module.predicted.trained]).sum()
-    torch.autograd.backward(total)
+    with _one_thread():
+        logits = module.net(torch.randn(2, *shape))
+        total = torch.stack([logits[name].sum() for name in module.predicted.trained]).sum()
+        torch.autograd.backward(total)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Threads that wait for each other on busy cores make a step of milliseconds one of seconds."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

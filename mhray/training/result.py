@@ -4,6 +4,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mhray.durable import write_durably
+from mhray.errors import filling
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -35,9 +38,8 @@ class RunResult:
 
     def write(self, directory: Path) -> None:
         """Write ``result.json``, whole or not at all."""
-        draft = directory / ".result.json"
-        draft.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        draft.replace(directory / "result.json")
+        with filling(directory):
+            write_durably(directory / "result.json", json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, directory: Path) -> "RunResult":

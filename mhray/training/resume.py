@@ -8,6 +8,7 @@ import csv
 import pickle
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,11 +17,13 @@ import torch
 from omegaconf import DictConfig
 from torch.optim import Optimizer
 
+from mhray.durable import replacing
 from mhray.errors import ConfigError
 from mhray.models.module import MultiheadLitModule
 
 Saved: TypeAlias = dict[str, Any]  # what Lightning writes of a run, and mhray's own part of it
 
+_UNREADABLE = (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError, zlib.error)
 _WHICH = "write the path of a last.ckpt or best.ckpt"
 
 
@@ -52,20 +55,63 @@ def read_checkpoint(path: Path) -> Saved:
     """
     if not path.is_file():
         raise ConfigError(f"ckpt_path: there is no file {path}; write the path of a .ckpt file")
-    if not zipfile.is_zipfile(path):
-        raise ConfigError(f"ckpt_path: {path} is no checkpoint; {_WHICH}")
     try:
+        return _content(path)
+    except _NotWholeError as error:
+        raise ConfigError(f"ckpt_path: {path} is no checkpoint{error}; {_WHICH}") from None
+
+
+def why_not_whole(path: Path) -> str | None:
+    """What is wrong with a file that should be a run's checkpoint; None if nothing is."""
+    if not path.is_file():
+        return "is gone"
+    try:
+        _content(path)
+    except _NotWholeError as error:
+        return f"is no checkpoint{error}"
+    return None
+
+
+def mend(directory: Path) -> str | None:
+    """Have a whole ``last.ckpt`` in a directory, or none; returns what was wrong and what was done.
+
+    What is damaged is set aside, as ``last.ckpt.damaged``. A run then goes on from its best epoch,
+    or begins again.
+    """
+    last, best = directory / "last.ckpt", directory / "best.ckpt"
+    damaged = [path for path in (last, best) if path.is_file() and why_not_whole(path)]
+    reason = why_not_whole(last) if last in damaged else None
+    for path in damaged:
+        path.replace(path.with_name(f"{path.name}.damaged"))
+    if last not in damaged:
+        return None
+    if not best.is_file():
+        return f"{last} {reason}; the trial begins again"
+    with replacing(last) as draft:
+        shutil.copyfile(best, draft)
+    return f"{last} {reason}; the trial goes on from best.ckpt"
+
+
+class _NotWholeError(Exception):
+    """What stands behind "is no checkpoint"."""
+
+
+def _content(path: Path) -> Saved:
+    try:
+        # PyTorch does not compare the checksums that it writes.
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
         saved: Saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ConfigError(f"ckpt_path: {path} is no checkpoint ({reason}); {_WHICH}") from None
+    except zipfile.BadZipFile:
+        raise _NotWholeError from None
+    except _UNREADABLE as error:
+        raise _NotWholeError(f" ({str(error).partition(chr(10))[0]})") from None
+    if broken:
+        raise _NotWholeError(f" ({broken} is damaged)")
     found = saved if isinstance(saved, dict) else ()
     missing = {"state_dict", "optimizer_states", "epoch", "mhray"}.difference(found)
     if missing:
-        raise ConfigError(
-            f"ckpt_path: {path} is no checkpoint of a run, since it lacks "
-            f"{', '.join(sorted(missing))}; {_WHICH}"
-        )
+        raise _NotWholeError(f" of a run, since it lacks {', '.join(sorted(missing))}")
     return saved
 
 
@@ -79,7 +125,8 @@ def take_over(start: Path, best: Path) -> None:
     earlier = start.with_name("best.ckpt")
     if best.is_file() or not earlier.is_file():
         return
-    shutil.copyfile(earlier, best)
+    with replacing(best) as draft:
+        shutil.copyfile(earlier, draft)
 
 
 def earlier_epochs(config: DictConfig) -> list[tuple[int, dict[str, float]]]:

@@ -20,7 +20,8 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from mhray.data.datamodule import CIFAR100MHDataModule
 from mhray.data.sources import describe_data
-from mhray.errors import ConfigError
+from mhray.durable import write_durably
+from mhray.errors import ConfigError, filling, without_password
 from mhray.heads import Head, heads_config
 from mhray.models.module import MultiheadLitModule
 from mhray.models.tally import refuse_shared_names
@@ -31,12 +32,12 @@ from mhray.models.trained_heads import (
     trained_heads,
 )
 from mhray.models.weighting import FixedWeighting, Weighting
-from mhray.training.changes import ApplyChanges, changes_of
-from mhray.training.cost import MeasureCost
+from mhray.training.changes import ApplyChanges, changes_of, check_heads_of_changes
+from mhray.training.cost import MeasureCost, count_parameters
 from mhray.training.directory import make_directory
 from mhray.training.epochs import EpochRow, ReportEpoch, SeedEachEpoch, Selection
 from mhray.training.mistakes import check_config
-from mhray.training.overrides import as_hydra_override, no_option, refused_by_hydra
+from mhray.training.overrides import as_hydra_override, no_option, options_of, refused_by_hydra
 from mhray.training.parts import build, build_part, build_trainer
 from mhray.training.project import config_directory, project_directory
 from mhray.training.rehearsal import rehearse
@@ -81,9 +82,10 @@ def explain(error: Exception, overrides: Sequence[str]) -> str:
     """
     if isinstance(error.__cause__, ConfigKeyError | ConfigAttributeError):
         return unknown_key(error.__cause__, refused_by_hydra(str(error), overrides))
-    missing = error.missing_cfg_file if isinstance(error, MissingConfigException) else None
-    if missing and (problem := no_option(missing)):
-        return problem
+    if isinstance(error, MissingConfigException) and (missing := error.missing_cfg_file):
+        options = error.options or options_of(missing.rpartition("/")[0])
+        if options:
+            return no_option(missing, options)
     message = str(error).partition("Config search path:")[0]
     lines = [line for line in message.splitlines() if line.strip()]
     kept = [line for line in lines if "HYDRA_FULL_ERROR" not in line and "To append to" not in line]
@@ -119,7 +121,9 @@ def check_heads(config: DictConfig, heads: Sequence[Head]) -> None:
     Selection.of(config).check(heads, train_heads)
     classes = {name: heads_config(heads)[name] for name in trained}
     weighting = weighting_of(config.model, classes, weights)
-    if problem := why_incomparable(config.select.metric, weighting, changes_of(config)):
+    changes = changes_of(config)
+    check_heads_of_changes(changes, trained)
+    if problem := why_incomparable(config.select.metric, weighting, changes):
         raise ConfigError(f"select.metric: {problem}")
 
 
@@ -159,10 +163,12 @@ def train(
 
     Raises:
         StorageError: ``directory`` cannot be written.
+        FullDiskError: it could be, and nothing more fits.
         DivergedError: a loss became NaN or infinite.
     """
     make_directory(directory)
-    (directory / "config.yaml").write_text(OmegaConf.to_yaml(config), encoding="utf-8")
+    with filling(directory):
+        write_durably(directory / "config.yaml", without_password(OmegaConf.to_yaml(config)))
     seed_everything(config.seed, verbose=False)
     datamodule, module = build(config)
 
@@ -227,8 +233,11 @@ def check_run(config: DictConfig) -> None:
     try_one_step(config, heads, shape)
 
 
-def try_one_step(config: DictConfig, heads: Sequence[Head], shape: tuple[int, int, int]) -> None:
+def try_one_step(config: DictConfig, heads: Sequence[Head], shape: tuple[int, int, int]) -> int:
     """One forward and backward on random images: the network fits the data, or an error says why.
+
+    Returns:
+        How many parameters the network has.
 
     Raises:
         ConfigError: the network, its optimiser or the Trainer cannot be built, or a checkpoint to
@@ -241,6 +250,7 @@ def try_one_step(config: DictConfig, heads: Sequence[Head], shape: tuple[int, in
     trainer = build_trainer(config, [], {"devices": 1, "logger": False, **here})
     make_optimizer = build_part(config.model.optimizer, "model.optimizer")
     rehearse(config, module, make_optimizer, trainer, shape)
+    return count_parameters(module.net)
 
 
 def _result_of(

@@ -33,7 +33,8 @@ from mhray.errors import ConfigError, StorageError
 from mhray.heads import Head, Implication, heads_config
 from mhray.models.classifiers import MultiheadNetwork
 from mhray.models.trained_heads import PredictedHeads
-from mhray.training.tracking import FAILURES, Tracking, reason_of
+from mhray.training.experiment import FAILURES, reason_of
+from mhray.training.tracking import Tracking
 
 CODE = """\
 from mlflow.models import set_model

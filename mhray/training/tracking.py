@@ -6,57 +6,72 @@ and nothing here depends on which run a thread believes to be active.
 """
 
 import logging
-import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
-import sqlalchemy
-from mlflow.entities import Experiment, Metric, Param, RunTag
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
 from mhray.errors import StorageError, without_password
+from mhray.training.experiment import (
+    FAILURES,
+    URI_KEY,
+    absolute_uri,
+    be_quiet_and_brief,
+    open_experiment,
+    reason_of,
+    unreachable,
+)
 from mhray.training.outbox import RunUpdate
 
-URI_KEY = "mlflow.tracking_uri"
 KEY_TAG = "mhray.key"
 ENDED = {"FINISHED", "FAILED", "KILLED"}
 
-# No retries inside MLflow: it repeats even "create a run" blindly, and its defaults block 258 s.
-# Whoever has set these variables is obeyed.
-SETTINGS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}
-
 REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST"}
-FAILURES = (MlflowException, SQLAlchemyError, OSError, ImportError)
 
 _log = logging.getLogger(__name__)
 
 
 class Tracking:
-    """One experiment of an MLflow store; use `open_tracking`.
+    """One experiment of an MLflow store; use `open_tracking`, or `expect_tracking`.
 
     Attributes:
         uri: with an absolute path, where it names a file.
-        destination: differs between stores, and between one store and its successor at one place.
     """
 
-    def __init__(self, uri: str, experiment: Experiment) -> None:
+    def __init__(self, uri: str, open_experiment: Callable[[], Experiment]) -> None:
         self.uri = uri
-        self.client = mlflow.MlflowClient(uri)
-        self.experiment_id: str = experiment.experiment_id
-        self.destination = (
-            f"{without_password(uri)} {experiment.experiment_id} {experiment.creation_time}"
-        )
+        self._open_experiment = open_experiment
         self._run_ids: dict[str, str] = {}
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment, from the store if it was not asked for before.
+
+        Raises:
+            StorageError: the store cannot be opened or written, or the experiment was deleted.
+        """
+        return self._open_experiment()
+
+    @cached_property
+    def client(self) -> mlflow.MlflowClient:
+        """MLflow's, which opens a database at once; the experiment comes first, with its errors."""
+        return mlflow.MlflowClient(self.uri)
+
+    @property
+    def experiment_id(self) -> str:
+        """Of MLflow's."""
+        return str(self.experiment.experiment_id)
+
+    @property
+    def destination(self) -> str:
+        """Differs between stores, and between one store and its successor at one place."""
+        when = self.experiment.creation_time
+        return f"{without_password(self.uri)} {self.experiment_id} {when}"
 
     def run_id(self, key: str) -> str | None:
         """The run with this key, if this process has written to it."""
@@ -76,8 +91,27 @@ class Tracking:
                 self._write(key, [update for update in updates if update.key == key])
             except FAILURES as error:
                 if not _is_refusal(error):
-                    raise _unreachable(self.uri, error) from None
-                _log.warning("MLflow refuses what belongs to %s: %s", key, error)
+                    raise unreachable(self.uri, error) from None
+                _log.warning("MLflow refuses what belongs to %s: %s", key, reason_of(error))
+
+    def runs(self) -> dict[str, list[Run]]:
+        """All runs by key; a key of several runs was written by something else as well.
+
+        Raises:
+            StorageError: the store cannot be reached now.
+        """
+        found: dict[str, list[Run]] = {}
+        token: str | None = None
+        try:
+            while True:
+                page = self.client.search_runs([self.experiment_id], page_token=token)
+                for run in page:
+                    found.setdefault(run.data.tags.get(KEY_TAG, ""), []).append(run)
+                token = page.token
+                if not token:
+                    return found
+        except FAILURES as error:
+            raise unreachable(self.uri, error) from None
 
     def log_study(
         self,
@@ -172,94 +206,23 @@ def open_tracking(
     Raises:
         StorageError: the store cannot be opened or written, or the experiment was deleted.
     """
-    _route_chatter_to_root_logger()
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
+    keys = (uri_key, experiment_key)
+    tracking = expect_tracking(uri, experiment, artifact_location, keys)
+    _ = tracking.experiment
+    return tracking
+
+
+def expect_tracking(
+    uri: str,
+    experiment: str,
+    artifact_location: Path,
+    keys: tuple[str, str] = (URI_KEY, "mlflow.experiment"),
+) -> Tracking:
+    """The same, but the store is opened when it is first needed: it may be away until then."""
+    be_quiet_and_brief()
     uri = absolute_uri(uri)
-    try:
-        if _is_database(uri):
-            _probe_database(uri)
-        opened = _get_or_create(uri, experiment, artifact_location)
-    except FAILURES as error:
-        raise _unreachable(uri, error, uri_key) from None
-    if opened.lifecycle_stage != "active":
-        raise StorageError(
-            f"{experiment_key}: {experiment} was deleted from {without_password(uri)}; "
-            "write another name, or run "
-            f"`mlflow experiments restore --experiment-id {opened.experiment_id}`"
-        )
-    return Tracking(uri, opened)
-
-
-def absolute_uri(uri: str) -> str:
-    """The URI with the path of an SQLite file made absolute, so that it means one file anywhere.
-
-    >>> absolute_uri("http://127.0.0.1:5000")
-    'http://127.0.0.1:5000'
-    >>> absolute_uri("sqlite:////data/mlflow.db")
-    'sqlite:////data/mlflow.db'
-    """
-    relative = uri.removeprefix("sqlite:///")
-    return f"sqlite:///{Path(relative).absolute()}" if relative not in {uri, ""} else uri
-
-
-def reason_of(error: Exception) -> str:
-    """What MLflow, its database or the disk has to say, in one line."""
-    if "filesystem tracking backend" in str(error):
-        return "MLflow no longer writes plain directories"
-    return str(error).splitlines()[0][:300]
-
-
-def _route_chatter_to_root_logger() -> None:
-    # MLflow gives these loggers a handler of its own that writes to standard error.
-    for name in ("mlflow", "alembic", "huey", "sqlalchemy.engine"):
-        logger = logging.getLogger(name)
-        logger.handlers = []
-        logger.propagate = True
-
-
-def _is_database(uri: str) -> bool:
-    return re.match(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://", uri) is not None
-
-
-def _probe_database(uri: str) -> None:
-    # MLflow itself retries for 101 s before it says that a database cannot be opened.
-    url = make_url(uri)
-    is_sqlite = url.get_backend_name() == "sqlite"
-    if is_sqlite and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sqlalchemy.create_engine(url)
-    try:
-        with engine.connect() as connection:
-            sqlalchemy.inspect(connection).get_table_names()
-            if is_sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-    finally:
-        engine.dispose()
-
-
-def _get_or_create(uri: str, name: str, artifacts: Path) -> Experiment:
-    client = mlflow.MlflowClient(uri)
-    existing = client.get_experiment_by_name(name)
-    if existing is not None:
-        return existing
-    # A server may run on another machine, where a path of this one means nothing.
-    location = str(artifacts.absolute()) if _is_database(uri) else None
-    try:
-        return client.get_experiment(client.create_experiment(name, artifact_location=location))
-    except MlflowException as error:
-        made_by_another = client.get_experiment_by_name(name)
-        if error.error_code != "RESOURCE_ALREADY_EXISTS" or made_by_another is None:
-            raise
-        return made_by_another
+    return Tracking(uri, partial(open_experiment, uri, experiment, artifact_location, keys))
 
 
 def _is_refusal(error: Exception) -> bool:
     return isinstance(error, MlflowException) and error.error_code in REFUSALS
-
-
-def _unreachable(uri: str, error: Exception, key: str = URI_KEY) -> StorageError:
-    return StorageError(
-        f"{key}: {without_password(uri)} cannot be opened ({reason_of(error)}); "
-        "write sqlite:///mlflow.db, or the address of a running MLflow server"
-    )

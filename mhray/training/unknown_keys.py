@@ -6,7 +6,8 @@ does not.
 """
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pkgutil import resolve_name
 from typing import Any
 
@@ -14,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mhray.errors import ConfigError, did_you_mean
-from mhray.training.overrides import options_of
+from mhray.training.overrides import groups, options_of
 from mhray.training.project import config_directory
 
 KEYS_OF_A_RUN = (
@@ -22,7 +23,11 @@ KEYS_OF_A_RUN = (
     *("select", "test", "ckpt_path", "changes"),
 )
 # What is read by name alone, with what can stand there.
-_SECTIONS = {"select.": ("metric", "mode"), "per_worker.": ("cpus", "gpus"), "": KEYS_OF_A_RUN}
+_SECTIONS = {
+    "select.": ("metric", "mode"),
+    "per_worker.": ("cpus", "gpus", "memory"),
+    "": KEYS_OF_A_RUN,
+}
 _FROM_SETUP = ("params", "optimizer", "heads_config", "loss_weights")  # what a partial waits for
 
 
@@ -51,7 +56,7 @@ def unknown_key(error: OmegaConfBaseException, override: str) -> str:
     if remedy := _remedy(path, beside, override):
         return f"{override.partition('=')[0]}: {remedy}"
     if "." not in path:
-        return _unknown(path, key, KEYS_OF_A_RUN)
+        return _unknown(path, key, _words_of_a_run())
     return _unknown(path, key, options_of("logger") if path == f"logger.{key}" else _keys(beside))
 
 
@@ -72,6 +77,11 @@ def unknown_arguments(node: DictConfig, path: str) -> Iterator[str]:
                 yield _unknown(f"{path}.{key}", key, known)
 
 
+def _words_of_a_run() -> list[str]:
+    """What an override of a run can begin with: its keys, and groups that leave none."""
+    return list(dict.fromkeys((*KEYS_OF_A_RUN, *groups())))
+
+
 def _keys(node: DictConfig | None) -> list[str]:
     """The keys of a node that are not Hydra's own, such as ``_target_``."""
     return [str(key) for key in node or () if not str(key).startswith("_")]
@@ -86,8 +96,19 @@ def _remedy(path: str, beside: Any, override: str) -> str:
         return f"there is no scheduler; write {_schedulers_with(typed)} with it"
     if path in (f"logger.{name}" for name in options_of("logger")):
         return f"this logger is not chosen; write {path.replace('.', '=')} with it"
-    longer = [] if "." in path else [it for it in _paths(beside) if it.endswith(f".{typed}")]
-    return f"unknown key; write {' or '.join(f'{it}={value}' for it in longer)}" if longer else ""
+    return "" if "." in path else _deeper(typed, value, list(_paths(beside)))
+
+
+def _deeper(typed: str, value: str, paths: Sequence[str]) -> str:
+    """What to write where a path was typed without its beginning, or nearly so."""
+    longer = [path for path in paths if path.endswith(f".{typed}")]
+    if longer:
+        return f"unknown key; write {' or '.join(f'{path}={value}' for path in longer)}"
+    if "." in typed or get_close_matches(typed, _words_of_a_run()):
+        return ""
+    close = get_close_matches(typed, [path.rpartition(".")[2] for path in paths], n=1)
+    meant = [path for path in paths if close and path.endswith(f".{close[0]}")]
+    return f"unknown key; did you mean {' or '.join(meant)}?" if meant else ""
 
 
 def _schedulers_with(path: str) -> str:

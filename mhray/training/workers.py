@@ -18,6 +18,7 @@ from typing import Any
 import ray
 import torch
 from omegaconf import DictConfig, OmegaConf
+from ray.exceptions import RayActorError
 from ray.train import (
     Checkpoint,
     CheckpointConfig,
@@ -31,17 +32,19 @@ from ray.train import (
 from ray.train import report as report_to_train
 from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
 from ray.train.torch import TorchTrainer
-from ray.train.v2.api.exceptions import WorkerGroupError
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
+from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 from ray.util.queue import Empty, Queue
 from typing_extensions import override
 
-from mhray.errors import MhrayError
+from mhray.errors import MhrayError, WorkerLostError
 from mhray.training.connection import connected
 from mhray.training.directory import make_directory
 from mhray.training.epochs import EpochRow
 from mhray.training.mistakes import check_shares
 from mhray.training.result import RunResult
 from mhray.training.run import Report, train
+from mhray.training.sizes import bytes_of
 
 
 def run(
@@ -51,8 +54,11 @@ def run(
     report: Report,
     overrides: Sequence[str] = (),
     resume_from: Path | None = None,
+    restarts: int = 1,
 ) -> RunResult:
     """Train one model on ``config.workers`` workers; see :func:`mhray.training.run.train`.
+
+    A group of workers that fails is started again ``restarts`` times, from its last checkpoint.
 
     Raises:
         ConfigError: the batch cannot be cut into as many slices as there are workers.
@@ -63,7 +69,7 @@ def run(
     check_shares(config)
     # In a trial Ray is connected already.
     with nullcontext() if ray.is_initialized() else connected(needs_dashboard=True):
-        return _run_on_group(config, directory, report, overrides, resume_from)
+        return _run_on_group(config, directory, report, overrides, resume_from, restarts)
 
 
 def _run_here(
@@ -91,6 +97,7 @@ def _run_on_group(
     report: Report,
     overrides: Sequence[str],
     resume_from: Path | None,
+    restarts: int,
 ) -> RunResult:
     make_directory(directory)
     rows: Queue = Queue(maxsize=1, actor_options={"num_cpus": 0})
@@ -115,7 +122,7 @@ def _run_on_group(
             name="ray",
             storage_path=str(directory.resolve()),
             callbacks=[forward],
-            failure_config=FailureConfig(max_failures=1),
+            failure_config=FailureConfig(max_failures=restarts),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
         ),
     )
@@ -126,7 +133,8 @@ def _run_on_group(
 
 def _resources(config: DictConfig) -> dict[str, float]:
     gpus = {"GPU": config.per_worker.gpus} if config.per_worker.gpus > 0 else {}
-    return {"CPU": config.per_worker.cpus, **gpus}
+    memory = bytes_of(config.per_worker.memory)
+    return {"CPU": config.per_worker.cpus, **gpus, **({"memory": memory} if memory else {})}
 
 
 class ForwardRows(UserCallback):
@@ -167,21 +175,36 @@ def _forward_while(fit: Callable[[], object], rows: Queue, report: Report) -> No
             if not is_running:
                 break
             time.sleep(0.1)
+        except RayActorError as lost:
+            raise _lost(lost) from lost
     for error in errors:
-        raise _cause_of(error)
+        cause = _cause_of(error)
+        raise cause from (None if cause is error else error)
 
 
 def _cause_of(error: BaseException) -> BaseException:
-    """The worker's own exception, where Ray has wrapped one that mhray raises on purpose."""
+    """What failed, behind what Train says of it: a worker's own exception, or that one is gone."""
+    if isinstance(error, ControllerError | RayActorError):
+        return _lost(error)
     if not isinstance(error, WorkerGroupError):
         return error
-    causes = [
+    failures = list(error.worker_failures.values())
+    on_purpose = [
         cause
-        for failure in error.worker_failures.values()
+        for failure in failures
         for cause in (failure, failure.__cause__)
         if isinstance(cause, MhrayError)
     ]
-    return causes[0] if causes else error
+    if on_purpose:
+        return on_purpose[0]
+    # The workers beside one that is gone fail as well: their connection to it broke.
+    if any(isinstance(failure, WorkerHealthCheckFailedError) for failure in failures):
+        return _lost(error)
+    return failures[0] if failures else error
+
+
+def _lost(error: BaseException) -> WorkerLostError:
+    return WorkerLostError(f"workers: a process of the run is gone; start it again ({error})")
 
 
 def _loop_of_one_worker(plan: dict[str, Any]) -> None:

@@ -5,15 +5,13 @@ trials of the new start would be compared with nothing.
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from math import ceil
 from typing import Any
 
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 from typing_extensions import override
 
 from mhray.tuning.record import BASELINE, TrialRecord
-
-GOLDEN_RATIO = 0.6180339887498949
+from mhray.tuning.rungs import bracket_of, first_rungs
 
 
 class ASHA(ASHAScheduler):
@@ -110,34 +108,3 @@ def hyperband(
         return firsts[bracket_of(config["number"], len(firsts), keep_one_in)]
 
     return Brackets(first_of, make)
-
-
-def first_rungs(grace_epochs: int, keep_one_in: int, max_epochs: int) -> list[int]:
-    """The epoch at which each bracket begins to stop trials; the last one stops none.
-
-    >>> first_rungs(1, 3, 9)
-    [1, 3, 9]
-    """
-    firsts = []
-    while grace_epochs < max_epochs:
-        firsts.append(grace_epochs)
-        grace_epochs *= keep_one_in
-    return [*firsts, max_epochs]
-
-
-def bracket_of(number: int, brackets: int, keep_one_in: int) -> int:
-    """The bracket of a trial; any few trials in a row are spread over all in the right shares.
-
-    It depends on the number alone, so a resumed trial comes back into its bracket.
-
-    >>> [bracket_of(number, 3, 3) for number in range(8)]
-    [0, 1, 0, 2, 0, 0, 1, 0]
-    """
-    rungs = range(brackets - 1, -1, -1)
-    sizes = [ceil(brackets / (s + 1) * keep_one_in**s) for s in rungs]
-    place = number * GOLDEN_RATIO % 1 * sum(sizes)
-    bracket = 0
-    while place >= sizes[bracket]:
-        place -= sizes[bracket]
-        bracket += 1
-    return bracket

@@ -1,29 +1,12 @@
 """The machines a sweep runs on: a cluster that is there, or a Ray of this machine's own."""
 
 import os
-from dataclasses import dataclass
 
 import joblib
-import ray
 import torch
 
-from mhray.training.connection import connected
-from mhray.tuning.study import Resources
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """What can be shared out.
-
-    Attributes:
-        cpus: cores.
-        gpus: GPUs.
-        place: whose they are, for messages.
-    """
-
-    cpus: float
-    gpus: float
-    place: str
+from mhray.training.sizes import memory_of_this_machine
+from mhray.tuning.capacity import Capacity
 
 
 def capacity() -> Capacity:
@@ -32,25 +15,18 @@ def capacity() -> Capacity:
     Raises:
         StorageError: no Ray answers at ``RAY_ADDRESS``.
     """
-    address = os.environ.get("RAY_ADDRESS")
-    if not address:
-        cores = joblib.cpu_count()
-        return Capacity(cores, torch.cuda.device_count(), "this machine")
+    if address := os.environ.get("RAY_ADDRESS"):
+        return _capacity_of_the_cluster(address)
+    cores, gpus = joblib.cpu_count(), torch.cuda.device_count()
+    return Capacity(cores, gpus, "this machine", memory_of_this_machine())
+
+
+def _capacity_of_the_cluster(address: str) -> Capacity:
+    import ray  # noqa: PLC0415  takes a second, and where there is no cluster nobody needs it
+
+    from mhray.training.connection import connected  # noqa: PLC0415  imports Ray
+
     with connected(needs_dashboard=False):
         total = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return Capacity(total.get("CPU", 0), total.get("GPU", 0), f"the cluster at {address}")
-
-
-def parallel_trials(resources: Resources, available: Capacity) -> int:
-    """How many trials run at a time: as asked, or as many as cores and GPUs allow.
-
-    >>> parallel_trials(Resources(), Capacity(2, 0, "this machine"))
-    2
-    """
-    if resources.parallel_trials != "auto":
-        return resources.parallel_trials
-    worker = resources.per_worker
-    fit = available.cpus // (worker.cpus * resources.workers_per_trial)
-    if worker.gpus > 0:
-        fit = min(fit, available.gpus // (worker.gpus * resources.workers_per_trial))
-    return max(1, int(fit))
+    cpus, gpus, memory = (total.get(kind, 0) for kind in ("CPU", "GPU", "memory"))
+    return Capacity(cpus, gpus, f"the cluster at {address}", memory)

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Strict
 from typing_extensions import override
 
 from mhray.errors import ConfigError, no_such_head
-from mhray.tuning.schema import Scalar, Section, written
+from mhray.tuning.schema import Scalar, Section, unquoting, written
 from mhray.tuning.yaml_lines import Location, Value
 
 Draw: TypeAlias = dict[str, Value]
@@ -201,14 +201,14 @@ class Choice(Distribution):
 
     @override
     def draw(self, path: str, trial: Suggester, scope: str) -> Draw:
-        labels = self._labels()
+        labels = self.labels
         return {path: self.choice[labels.index(trial.suggest_categorical(scope + path, labels))]}
 
     @override
     def baseline(self, path: str, config_value: ConfigValue, scope: str) -> Draw:
         keys = [_identity(value) for value in self.choice]
         key = _identity(config_value(path))
-        return {scope + path: self._labels()[keys.index(key) if key in keys else 0]}
+        return {scope + path: self.labels[keys.index(key) if key in keys else 0]}
 
     @override
     def refusal(self, value: Value) -> str:
@@ -223,10 +223,11 @@ class Choice(Distribution):
 
     @override
     def every(self, path: str, scope: str) -> list[Draw]:
-        return [{scope + path: label} for label in self._labels()]
+        return [{scope + path: label} for label in self.labels]
 
-    def _labels(self) -> tuple[Value, ...]:
-        """The choices, as text where Optuna could not tell 1 from true."""
+    @property
+    def labels(self) -> tuple[Value, ...]:
+        """The choices by the names that Optuna has: text, where it could not tell 1 from true."""
         if len(set(self.choice)) == len(self.choice):
             return self.choice
         return tuple(written(value) for value in self.choice)
@@ -262,5 +263,6 @@ def _outside(value: Value, bounds: tuple[float, float]) -> str:
     """What is wrong with a value that should lie in a range; empty if nothing is."""
     low, high = bounds
     if isinstance(value, bool | str | None) or not low <= value <= high:
-        return f"should be a number from {low!r} to {high!r}, not {written(value)}"
+        remedy = unquoting(value) if isinstance(value, str) else ""
+        return f"should be a number from {low!r} to {high!r}, not {written(value)}{remedy}"
     return ""

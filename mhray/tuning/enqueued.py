@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from mhray.heads import Head
 from mhray.tuning.distributions import LOSS_WEIGHTS, Draw
 from mhray.tuning.enqueue_kinds import WEIGHT_RULES, Given
-from mhray.tuning.search import Compose, baseline_of, baselines_of
+from mhray.tuning.search import baseline_of, baselines_of
 from mhray.tuning.space import walk, with_options
 from mhray.tuning.study import Study
+from mhray.tuning.world import Compose
 from mhray.tuning.yaml_lines import Value
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from typing_extensions import override
 
 from mhray.tuning.asha import ASHA
+from mhray.tuning.front import dominates
 from mhray.tuning.record import TrialRecord
 
 Accuracies: TypeAlias = tuple[float, ...]
@@ -42,9 +43,10 @@ class HeadsASHA(ASHA):
         own = self._best_so_far(trial.trial_id, result)
         came = self._came[result["epoch"]]
         came[trial.trial_id] = own
-        is_over = result["epoch"] >= self._max_t
+        if action == self.CONTINUE or result["epoch"] >= self._max_t:
+            return action
         is_dominated = any(dominates(other, own) for other in came.values())
-        return action if is_over or is_dominated else self.CONTINUE
+        return action if is_dominated else self.CONTINUE
 
     def _best_so_far(self, trial_id: str, result: dict[str, Any]) -> Accuracies:
         value, accuracies = self._best.get(trial_id, (None, ()))
@@ -52,12 +54,3 @@ class HeadsASHA(ASHA):
             accuracies = tuple(result[name] for name in self._names)
             self._best[trial_id] = result["best"], accuracies
         return accuracies
-
-
-def dominates(one: Accuracies, other: Accuracies) -> bool:
-    """Whether ``one`` is at least as good everywhere, and better somewhere.
-
-    >>> dominates((0.5, 0.6), (0.5, 0.4)), dominates((0.5, 0.4), (0.5, 0.4))
-    (True, False)
-    """
-    return one != other and all(a >= b for a, b in zip(one, other, strict=True))

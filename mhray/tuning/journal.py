@@ -4,33 +4,21 @@ What is finished is finished here first. Ray's state, MLflow and the report can 
 from it, so nothing else needs to be durable, and resuming is opening the same journal again.
 """
 
-import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-import optuna
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from mhray.errors import StudyConflictError
 from mhray.training.epochs import EpochRow
 from mhray.tuning.lineage import as_run
 from mhray.tuning.record import State, Takeover, TrialRecord
 from mhray.tuning.storage import directions_of, open_study, writing
 from mhray.tuning.study import Study
-
-STUDY_FILE = "study"
-DATA = "data"
-ORIGIN = "origin"
-KEY = "key"
-SECONDS = "seconds"
-CHANGES = "changes"
-PUBLISHED = "published"
+from mhray.tuning.study_journal import StudyJournal
 
 OVERRIDES = "overrides"
 SEED = "seed"
@@ -43,21 +31,10 @@ TEST = "test"
 TAKEOVERS = "takeovers"
 
 STATES: tuple[State, ...] = ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
-FIXED = ("base", "search", "objectives", "select", "enqueue")
 
 
-class Journal:
+class Journal(StudyJournal):
     """One study in its storage; use :meth:`open`."""
-
-    def __init__(
-        self, study: optuna.Study, storage: BaseStorage, directions: Sequence[StudyDirection]
-    ) -> None:
-        self._study = study
-        self._storage = storage
-        self._directions = list(directions)
-        self._study_id = storage.get_study_id_from_name(study.study_name)
-        self._opened = time.monotonic()
-        self._seconds_before = float(study.user_attrs.get(SECONDS, 0.0))
 
     @classmethod
     def open(cls, study: Study, directory: Path) -> "Journal":
@@ -69,74 +46,10 @@ class Journal:
         opened, storage = open_study(study, directory)
         return cls(opened, storage, directions_of(study))
 
-    def begin(
-        self, study: Mapping[str, Any], data: Mapping[str, Any], origin: Mapping[str, str]
-    ) -> None:
-        """Record what this study is, or refuse to go on with another one.
-
-        The resolved study file; fingerprint and split of the data; at the first start, the origin.
-
-        Raises:
-            StudyConflictError: the journal holds a study of this name that differs in what it
-                searches or in its data.
-        """
-        attributes = self._study.user_attrs
-        if STUDY_FILE not in attributes:
-            if not self.is_empty():
-                raise StudyConflictError(
-                    f"name: the journal holds trials of a study named {self._study.study_name} "
-                    "that is none of mhray's; write another name"
-                )
-            self._refuse_other_directions()
-            self._note(KEY, uuid.uuid4().hex)
-            self._note(DATA, dict(data))
-            self._note(ORIGIN, dict(origin))
-            self._note(STUDY_FILE, dict(study))
-            return
-        self._refuse_another(attributes[STUDY_FILE], study, FIXED)
-        self._refuse_another(attributes[DATA], data, tuple(data))
-        self._refuse_other_directions()
-        if attributes[STUDY_FILE] != dict(study):
-            changes = [*attributes.get(CHANGES, []), {"time": time.time(), "study": dict(study)}]
-            self._note(CHANGES, changes)
-
-    def _refuse_another(
-        self, before: Mapping[str, Any], now: Mapping[str, Any], keys: Sequence[str]
-    ) -> None:
-        changed = [key for key in keys if before.get(key) != now.get(key)]
-        if changed:
-            lines = "; ".join(f"{key} was {before.get(key)}, is {now.get(key)}" for key in changed)
-            raise StudyConflictError(
-                f"name: the journal holds another study named {self._study.study_name}: {lines}; "
-                "write another name, or take the change back"
-            )
-
-    def _refuse_other_directions(self) -> None:
-        if self._study.directions != self._directions:
-            raise StudyConflictError(
-                f"sampler: the journal holds a study named {self._study.study_name} whose sampler "
-                "is told something else: nsga2 all objectives, every other one select; write "
-                "another name, or take the change back"
-            )
-
-    @property
-    def key(self) -> str:
-        """Tells this study from every other, one of the same name in the same place included."""
-        return str(self._study.user_attrs[KEY])
-
-    @property
-    def origin(self) -> dict[str, str]:
-        """Versions and commit of the study's first start."""
-        return dict(self._study.user_attrs[ORIGIN])
-
     def enqueue(self, params: Mapping[str, Any]) -> None:
         """Have a new trial draw these values, by Optuna's names, unless one draws them already."""
         with writing():
             self._study.enqueue_trial(dict(params), skip_if_exists=True)
-
-    def is_empty(self) -> bool:
-        """Whether no trial was ever asked for."""
-        return not self._study.get_trials(deepcopy=False)
 
     def ask(self, sampler: BaseSampler) -> Trial:
         """A new trial, whose values ``sampler`` chooses."""
@@ -175,6 +88,7 @@ class Journal:
             return False
         self._set(number, EPOCHS, [*rows, asdict(row)])
         self._storage.set_trial_intermediate_value(self._id(number), row.epoch, row.best)
+        self.save_spent()
         return True
 
     def take_over(self, takeovers: Sequence[Takeover]) -> None:
@@ -198,7 +112,7 @@ class Journal:
         self._set(number, CHECKPOINT, checkpoint)
         self._set(number, MLFLOW_RUN_ID, mlflow_run_id)
         self._set(number, FAILURE, failure)
-        self.save_seconds()
+        self.save_spent()
         with writing():
             self._study.tell(number, value, state=TrialState[state])
 
@@ -210,21 +124,9 @@ class Journal:
         """Record a trial's MLflow run, if MLflow was away when the trial ended."""
         self._set_late(number, MLFLOW_RUN_ID, run_id)
 
-    def published(self) -> list[Any]:
-        """What :meth:`set_published` recorded last; empty if nothing."""
-        return list(self._study.user_attrs.get(PUBLISHED, []))
-
-    def set_published(self, what: Sequence[Any]) -> None:
-        """Record what of this study is in MLflow, and where."""
-        self._note(PUBLISHED, list(what))
-
-    def seconds(self) -> float:
-        """Wall-clock seconds that sweeps of this study have run, this one included."""
-        return self._seconds_before + time.monotonic() - self._opened
-
-    def save_seconds(self) -> None:
-        """Record how long sweeps of this study have run."""
-        self._note(SECONDS, self.seconds())
+    def forget_checkpoint(self, number: int) -> None:
+        """Record that the checkpoints of a finished trial are deleted."""
+        self._set_late(number, CHECKPOINT, "")
 
     def trials(self, *states: State) -> list[TrialRecord]:
         """The trials in these states (all if none is named), by number."""
@@ -245,19 +147,23 @@ class Journal:
         with writing():
             self._storage.set_trial_user_attr(self._id(number), name, value)
 
-    def _note(self, name: str, value: Any) -> None:
-        with writing():
-            self._study.set_user_attr(name, value)
-
     def _set_late(self, number: int, name: str, value: Any) -> None:
         """Record what becomes known of a finished trial, which Optuna lets nobody change."""
         self._note(f"{name}:{number}", value)
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
         noted = self._study.user_attrs
-        keys = {name: f"{name}:{trial.number}" for name in (MLFLOW_RUN_ID, TEST)}
+        keys = {name: f"{name}:{trial.number}" for name in (CHECKPOINT, MLFLOW_RUN_ID, TEST)}
         record = _record(trial, {name: noted[key] for name, key in keys.items() if key in noted})
         return as_run(record, noted.get(TAKEOVERS, ()), lambda n: self._attributes(n)[EPOCHS])
+
+
+def relocated(trial: FrozenTrial, before: Path, after: Path) -> FrozenTrial:
+    """The same trial, after its study's directory has moved."""
+    checkpoint = Path(trial.user_attrs.get(CHECKPOINT, ""))
+    if checkpoint.is_relative_to(before):
+        trial.set_user_attr(CHECKPOINT, str(after / checkpoint.relative_to(before)))
+    return trial
 
 
 def _record(trial: FrozenTrial, late: Mapping[str, Any]) -> TrialRecord:
@@ -274,4 +180,10 @@ def _record(trial: FrozenTrial, late: Mapping[str, Any]) -> TrialRecord:
         starts=attributes.get(STARTS, 0),
         failure=attributes.get(FAILURE, ""),
         test=attributes.get(TEST, {}),
+        began=_seconds(trial.datetime_start),
+        ended=_seconds(trial.datetime_complete),
     )
+
+
+def _seconds(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0

@@ -4,9 +4,9 @@ One metric ranks all trials, so each of them has to log it, and of the same head
 trials that differ in what is tuned, so there each is judged by the heads that it has.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from mhray.errors import ConfigError
 from mhray.heads import Head
@@ -19,13 +19,12 @@ from mhray.models.trained_heads import (
 )
 from mhray.training.epochs import why_no_judge
 from mhray.tuning.distributions import LOSS_WEIGHTS
-from mhray.tuning.rules import Finding, metrics_of
+from mhray.tuning.rules import Finding, by_path, metrics_of
 from mhray.tuning.scheduler_kinds import AshaScheduler
 from mhray.tuning.space import Entry, format_override, walk
 from mhray.tuning.study import Study
+from mhray.tuning.world import Compose
 from mhray.tuning.yaml_lines import Location
-
-Compose: TypeAlias = Callable[[Sequence[str]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,10 @@ def unfit_heads(study: Study, found: Sequence[Variant], heads: Sequence[Head]) -
             predicted = predicted_heads(heads, variant.train_heads)
             refuse_unpredicted(primary_head, [head.name for head in predicted])
         except ConfigError as error:
-            yield variant.location, str(error).removeprefix(f"{WHERE}: ")
+            if variant.options:
+                yield variant.location, str(error).removeprefix(f"{WHERE}: ")
+            else:
+                yield from by_path(study, str(error))
 
 
 def unlogged_metrics(

@@ -16,6 +16,7 @@ from mhray.data.dataset import CIFAR100MHDataset
 from mhray.errors import StorageError
 from mhray.training.epochs import Selection
 from mhray.training.origin import reproduce_line
+from mhray.training.resume import why_not_whole
 from mhray.training.run import compose_run, evaluate_test, load_model
 from mhray.training.served_model import NetworkSpec, log_best_model
 from mhray.tuning.journal import Journal
@@ -56,21 +57,24 @@ class Outcome:
                 config = compose_run(record.overrides, self.config_dir)
                 metrics = evaluate_test(config, _checkpoint_of(record))
                 self.journal.set_test(number, metrics)
-            self.mlflow.recorder.trial_tested(number, self.journal.trial(number).test)
+            tested = self.journal.trial(number)
+            self.mlflow.recorder.trial_tested(number, tested.test, tested.ended)
 
-    def publish(self) -> None:
+    def publish(self, *, anew: bool = False) -> None:
         """Put artifacts and the best model into MLflow, unless they are there already.
+
+        ``anew`` looks into MLflow itself, which may have lost them.
 
         Raises:
             StorageError: the best checkpoint is gone, or MLflow refuses.
         """
         best = best_of(self.journal.trials(), self.study.selection)
-        self.mlflow.study_ended("COMPLETE" if best else "FAIL", best)
+        self.mlflow.study_ended("COMPLETE" if best else "FAIL", best, self.journal.ended())
         if best is None or self.mlflow.recorder.flush(DELIVERY_SECONDS) > 0:
             return
         self._note_run_ids()
         published = [best.number, self.mlflow.tracking.destination]
-        if self.journal.published() != published:
+        if anew or self.journal.published() != published:
             config = compose_run(best.overrides, self.config_dir)
             self._log_artifacts(best, config)
             self._register(best, config)
@@ -121,9 +125,9 @@ class Outcome:
 
 def _checkpoint_of(record: TrialRecord) -> Path:
     path = Path(record.checkpoint)
-    if not path.is_file():
+    if problem := why_not_whole(path):
         raise StorageError(
-            f"storage: {path}, the best epoch of trial {record.number}, is gone; put it back, or "
+            f"storage: {path}, the best epoch of trial {record.number}, {problem}; put it back, or "
             "write another name to start anew"
         )
     return path

@@ -14,7 +14,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from typing_extensions import override
 
-from mhray.errors import StorageError
+from mhray.durable import replacing
+from mhray.errors import StorageError, full_disk, is_full
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.population import takeovers
@@ -138,9 +139,11 @@ class PopulationBasedTraining(FIFOScheduler):
         parent, own = map(self._plan.trial_directory, (takeover.parent, takeover.trial))
         try:
             for name in ("best.ckpt", "last.ckpt"):
-                shutil.copyfile(parent / name, own / f".{name}")
-                (own / f".{name}").replace(own / name)
+                with replacing(own / name) as draft:
+                    shutil.copyfile(parent / name, draft)
         except OSError as error:
+            if is_full(error):
+                raise full_disk(own) from None
             raise StorageError(
                 f"storage: {parent} cannot be copied to {own} ({error.strerror}); mend that, and "
                 "run the same command again"

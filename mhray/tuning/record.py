@@ -44,6 +44,8 @@ class TrialRecord:
         test: the ``test/`` metrics, if it was ever shown to the test split.
         drawn: the overrides that it began with, if it took over; else empty.
         takeovers: from whom it took over; empty outside population-based training.
+        began: seconds since 1970.
+        ended: seconds since 1970; 0 before its end.
     """
 
     number: int
@@ -59,6 +61,8 @@ class TrialRecord:
     test: dict[str, float]
     drawn: tuple[str, ...] = ()
     takeovers: tuple[Takeover, ...] = ()
+    began: float = 0.0
+    ended: float = 0.0
 
     @property
     def seconds(self) -> float:

@@ -4,17 +4,21 @@ The journal is told first, always. MLflow hears the same again at every start, a
 before changes nothing; so a crash between the two is mended by the next start.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from typing_extensions import override
 
+from mhray.errors import without_password
 from mhray.training.epochs import EpochRow, Selection
+from mhray.training.outbox import last_destination
 from mhray.training.recorder import StudyEnd, StudyRecorder, TrialEnd
-from mhray.training.tracking import Tracking, open_tracking
+from mhray.training.tracking import Tracking, expect_tracking, open_tracking
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.search import Observer
 from mhray.tuning.study import Study
 
+OUTBOX = "mlflow.jsonl"
 CLOSING_SECONDS = 30.0
 END_STATES: dict[str, TrialEnd] = {"COMPLETE": "COMPLETE", "PRUNED": "PRUNED", "FAIL": "FAIL"}
 
@@ -52,7 +56,13 @@ class MlflowObserver(Observer):
     def trial_started(self, record: TrialRecord) -> None:
         starts = {"mhray.starts": str(record.starts)}
         self.recorder.trial_started(
-            record.number, record.overrides, record.seed, starts, self._config_dir, record.drawn
+            record.number,
+            record.overrides,
+            record.seed,
+            starts,
+            self._config_dir,
+            record.drawn,
+            record.began,
         )
         # A driver that was killed may have told the journal of epochs, and MLflow not yet.
         for row in record.epochs:
@@ -66,7 +76,12 @@ class MlflowObserver(Observer):
     def trial_ended(self, record: TrialRecord) -> None:
         metrics = record.best_epoch(self._selection).metrics if record.epochs else {}
         self.recorder.trial_ended(
-            record.number, END_STATES[record.state], metrics, record.seconds, record.failure
+            record.number,
+            END_STATES[record.state],
+            metrics,
+            record.seconds,
+            record.failure,
+            record.ended,
         )
 
     def tell_again(self, records: list[TrialRecord]) -> None:
@@ -76,11 +91,20 @@ class MlflowObserver(Observer):
                 self.trial_started(record)
                 self.trial_ended(record)
 
-    def study_ended(self, state: StudyEnd, best: TrialRecord | None) -> None:
-        """Tell how this start of the study ended."""
+    def trials_stand(self, records: Sequence[TrialRecord]) -> None:
+        """Tell which trials are neither running any more nor at their end."""
+        for record in records:
+            since = record.epochs[-1].time if record.epochs else record.began
+            self.recorder.trial_interrupted(record.number, since)
+
+    def study_ended(
+        self, state: StudyEnd, best: TrialRecord | None, ended: Sequence[TrialRecord] = ()
+    ) -> None:
+        """Tell how this start of the study ended: now, or with the last of its trials."""
         metrics = best.best_epoch(self._selection).metrics | best.test if best else {}
         tags = {"mhray.best_trial": str(best.number)} if best else {}
-        self.recorder.study_ended(state, metrics, tags)
+        at = max((record.ended for record in ended), default=0.0)
+        self.recorder.study_ended(state, metrics, tags, at)
 
     def close(self) -> int:
         """Deliver what waits; returns how many updates still do."""
@@ -94,13 +118,28 @@ def open_recorder(
     text: str,
     origin: dict[str, str],
     config_dir: Path | None,
+    file: str = OUTBOX,
+    at: float = 0.0,
 ) -> MlflowObserver:
     """MLflow, opened for a study, with the study's own run started.
 
+    ``file`` of the directory keeps what MLflow has not been told yet; ``at`` is when the study
+    started, 0 for now.
+
     Raises:
-        StorageError: MLflow's store or the write-ahead file cannot be opened.
+        StorageError: the write-ahead file cannot be opened, or a store that never answered.
     """
-    tracking = open_tracking(study.mlflow.tracking_uri, study.name, directory / "mlflow-artifacts")
-    recorder = StudyRecorder(tracking, study.name, key, directory / "mlflow.jsonl")
-    recorder.study_started(text, {}, {f"mhray.{name}": value for name, value in origin.items()})
+    path, place = directory / file, (study.name, directory / "mlflow-artifacts")
+    may_be_away = _was_at(study.mlflow.tracking_uri, path)
+    find = expect_tracking if may_be_away else open_tracking
+    tracking = find(study.mlflow.tracking_uri, *place)
+    recorder = StudyRecorder(tracking, study.name, key, path, may_be_away=may_be_away)
+    tags = {f"mhray.{name}": value for name, value in origin.items()}
+    recorder.study_started(text, {}, tags, at)
     return MlflowObserver(tracking, recorder, study.selection, config_dir)
+
+
+def _was_at(uri: str, outbox: Path) -> bool:
+    """Whether MLflow has answered there before, so that no typing error is told by its silence."""
+    is_server = uri.startswith(("http://", "https://"))
+    return is_server and last_destination(outbox).startswith(f"{without_password(uri)} ")

@@ -49,6 +49,14 @@ def front_line(records: Sequence[TrialRecord], study: Study) -> str:
     return f"{line}; hypervolume above chance {volume:.4f}"
 
 
+def failed_line(records: Sequence[TrialRecord]) -> str:
+    """The failed trials in a line; empty if there is none."""
+    failed = [str(record.number) for record in records if record.state == "FAIL"]
+    if not failed:
+        return ""
+    return f"failed: trial {', '.join(failed)}; why is in checkpoints/<trial>/failure.txt"
+
+
 def trials_to_test(study: Study, records: Sequence[TrialRecord]) -> list[int]:
     """The trials that a study ends with: the best, trial 0, and those of a grid's rows; by number.
 
@@ -76,6 +84,8 @@ def print_result(
     """
     selection = study.selection
     best = best_of(records, selection)
+    if line := failed_line(records):
+        console.print(line, markup=False, soft_wrap=True)
     if best is None:
         console.print("no trial is complete, so there is no best one", markup=False)
         return
@@ -92,7 +102,8 @@ def print_result(
     if len(study.objectives) > 1:
         console.print(front_line(records, study), markup=False)
     console.print("Reproduce the best trial:", markup=False)
-    console.print(reproduce_line(best.overrides, best.seed, config_dir), markup=False)
+    line = reproduce_line(best.overrides, best.seed, config_dir)
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def result_table(

@@ -65,6 +65,23 @@ def broken_rules(study: Study) -> Iterator[Finding]:
     yield from unfit_enqueued(study)
     yield from _untried_options(study)
     yield from _shared_gpus(study)
+    yield from _hours_of_no_gpu(study)
+    yield from _shared_database(study)
+
+
+def by_path(study: Study, problems: str) -> Iterator[Finding]:
+    """Problems of a run, one on each line, at the entries of ``base`` whose paths they begin with.
+
+    A problem with a section is at what is set in it, if that is one entry.
+    """
+    keys = {key.lstrip("+"): key for key in study.base}
+    for problem in problems.splitlines():
+        path, _, rest = problem.partition(": ")
+        within = [key for plain, key in keys.items() if _is_within(plain, path)]
+        if path in keys:
+            yield ("base", keys[path]), rest
+        else:
+            yield ("base", *(within if len(within) == 1 else ())), problem
 
 
 def metrics_of(study: Study) -> Iterator[tuple[Location, str]]:
@@ -227,3 +244,15 @@ def _shared_gpus(study: Study) -> Iterator[Finding]:
         reason = f"{resources.workers_per_trial} workers of a trial cannot share a GPU"
         message = f"should be whole, not {gpus}: {reason}; write 1, or workers_per_trial: 1"
         yield ("resources", "per_worker", "gpus"), message
+
+
+def _hours_of_no_gpu(study: Study) -> Iterator[Finding]:
+    if study.budget.gpu_hours is not None and not study.resources.gpus_per_trial:
+        message = "limits nothing, since trials have no GPU; write resources.per_worker.gpus"
+        yield ("budget", "gpu_hours"), f"{message}, or hours in its place"
+
+
+def _shared_database(study: Study) -> Iterator[Finding]:
+    if study.journal == study.mlflow.tracking_uri:
+        reason = f"{study.journal} is MLflow's database too, and the two have tables of one name"
+        yield ("journal",), f"{reason}; write another one"

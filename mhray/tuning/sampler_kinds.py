@@ -18,7 +18,8 @@ class Tpe(Section):
     """The tree-structured Parzen estimator, Watanabe 2023 (arXiv 2304.11127).
 
     Attributes:
-        startup_trials: random trials before the first that is estimated.
+        startup_trials (trials): random ones before the first that is estimated.
+        seed: of the draws.
     """
 
     startup_trials: Annotated[int, Field(ge=0)] = 10
@@ -26,7 +27,11 @@ class Tpe(Section):
 
 
 class Random(Section):
-    """Independent random draws."""
+    """Independent random draws.
+
+    Attributes:
+        seed: of the draws.
+    """
 
     seed: Seed = 0
 
@@ -34,14 +39,21 @@ class Random(Section):
 class Qmc(Section):
     """A scrambled Sobol' sequence: draws that fill the space more evenly than chance.
 
-    Bergstra and Bengio 2012, section 4. The seed is that of the scrambling.
+    Bergstra and Bengio 2012, section 4.
+
+    Attributes:
+        seed: of the scrambling.
     """
 
     seed: Seed = 0
 
 
 class Cmaes(Section):
-    """CMA-ES, Hansen 2016 (arXiv 1604.00772), over all ranges; choices are drawn at random."""
+    """CMA-ES, Hansen 2016 (arXiv 1604.00772), over all ranges; choices are drawn at random.
+
+    Attributes:
+        seed: of the draws.
+    """
 
     seed: Seed = 0
 
@@ -50,7 +62,8 @@ class Gp(Section):
     """A Gaussian process and its expected improvement, as Optuna has them.
 
     Attributes:
-        startup_trials: trials that must be complete before the first that is modelled.
+        startup_trials (trials): those that must be complete before the first that is modelled.
+        seed: of the draws.
     """
 
     startup_trials: Annotated[int, Field(ge=1)] = 10
@@ -61,7 +74,8 @@ class Nsga2(Section):
     """NSGA-II, Deb et al. 2002: trials are bred from those that no other is better than.
 
     Attributes:
-        population: complete trials of a generation; the first one is drawn at random.
+        population (trials): complete ones of a generation; the first one is drawn at random.
+        seed: of the draws.
     """
 
     population: Annotated[int, Field(ge=2)] = 16

@@ -19,6 +19,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 from typing_extensions import override
 
+from mhray.tuning.cmaes import CmaEs
 from mhray.tuning.grid import parameters_of
 from mhray.tuning.sampler_kinds import (
     CmaesSampler,
@@ -114,9 +115,13 @@ class NSGA2(samplers.NSGAIISampler):
 def _are_twins(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two draws are the same but for what a crossover rounds."""
     return one.keys() == other.keys() and all(
-        isclose(value, other[name]) if isinstance(value, float) else value == other[name]
-        for name, value in one.items()
+        value == other[name] or _are_close(value, other[name]) for name, value in one.items()
     )
+
+
+def _are_close(one: Any, other: Any) -> bool:
+    """Whether two values are floats that a crossover could have rounded apart."""
+    return isinstance(one, float) and isinstance(other, float) and isclose(one, other)
 
 
 def _sampler_of(study: Study, drawn: int) -> BaseSampler:
@@ -129,7 +134,7 @@ def _sampler_of(study: Study, drawn: int) -> BaseSampler:
         case QmcSampler(qmc=qmc):
             made = _qmc(qmc, drawn)
         case CmaesSampler(cmaes=cmaes):
-            made = samplers.CmaEsSampler(seed=cmaes.seed + drawn, warn_independent_sampling=False)
+            made = CmaEs(seed=cmaes.seed + drawn, warn_independent_sampling=False)
         case GpSampler(gp=gp):
             made = _gp(gp, drawn)
         case Nsga2Sampler(nsga2=nsga2):

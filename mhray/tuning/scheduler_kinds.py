@@ -23,8 +23,8 @@ class Asha(Section):
     """Asynchronous successive halving, Li et al. 2020 (arXiv 1810.05934).
 
     Attributes:
-        grace_epochs: epochs that every trial gets.
-        keep_one_in: at each rung, one trial in so many goes on.
+        grace_epochs (epochs): epochs that every trial gets.
+        keep_one_in (trials): at each rung, one trial in so many goes on.
         within: a searched path with options: trials are compared with those of their option only.
             Early rungs otherwise pick the architecture that learns fastest, not the best one.
         by: select, or heads: a trial that is behind is stopped only if another one is as good on
@@ -41,8 +41,8 @@ class Median(Section):
     """The median stopping rule, Golovin et al. 2017 (Google Vizier), section 3.2.2.
 
     Attributes:
-        grace_epochs: epochs that every trial gets, and that count for no average.
-        min_trials: other trials that must have come as far, or nothing is stopped.
+        grace_epochs (epochs): epochs that every trial gets, and that count for no average.
+        min_trials (trials): other trials that must have come as far, or nothing is stopped.
     """
 
     grace_epochs: Annotated[int, Field(ge=1)] = 1
@@ -56,8 +56,8 @@ class Hyperband(Section):
     2020 for their asynchronous form.
 
     Attributes:
-        grace_epochs: epochs that every trial of the strictest bracket gets.
-        keep_one_in: at each rung, one trial in so many goes on.
+        grace_epochs (epochs): epochs that every trial of the strictest bracket gets.
+        keep_one_in (trials): at each rung, one trial in so many goes on.
     """
 
     grace_epochs: Annotated[int, Field(ge=1)] = 1
@@ -91,9 +91,9 @@ class Pbt(Section):
     ratios of loss weights that are perturbed.
 
     Attributes:
-        every_epochs: how many epochs all trials train before the worst take over from the best.
-        quantile: the share of trials that count as the best, and as the worst.
-        lr_factors: one of them, drawn, multiplies the learning rate.
+        every_epochs (epochs): how long all trials train before the worst take over from the best.
+        quantile (share): the part of trials that count as the best, and as the worst.
+        lr_factors (factors): one of them, drawn, multiplies the learning rate.
         log_ratio_step: the standard deviation of what is added to each weight's log-ratio.
         seed: of the draws.
     """

@@ -66,7 +66,8 @@ def _unchangeable_paths(study: Study) -> Iterator[tuple[Location, str]]:
 def _unfit_for_a_population(study: Study) -> Iterator[tuple[Location, str]]:
     kind = next(iter(study.sampler.model_fields_set))
     if reason := _WHY_NOT_DRAWN_SO.get(kind):
-        yield ("sampler",), f"{kind} cannot be combined with pbt: {reason}; write {{random: {{}}}}"
+        message = f"{kind} cannot be combined with pbt: {reason}"
+        yield ("sampler",), f"{message}; write {{random: {{}}}} or {{qmc: {{}}}}"
     if study.resources.workers_per_trial > 1:
         reason = "trials pause and go on, and each time a worker group would be started anew"
         yield ("resources", "workers_per_trial"), f"should be 1 with pbt: {reason}; write 1"

@@ -11,33 +11,27 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
-import optuna
-from optuna import samplers
 from ray.tune.search import Searcher
 from typing_extensions import override
 
+from mhray.errors import FullDiskError
 from mhray.training.epochs import EpochRow
 from mhray.tuning.distributions import Draw
+from mhray.tuning.failures import DIED, TEXT
 from mhray.tuning.grid import seed_of
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.record import State, TrialRecord
-from mhray.tuning.samplers import InTurn, sampler_of
-from mhray.tuning.space import baseline, draw, format_override, value_at, with_options
+from mhray.tuning.samplers import sampler_of
+from mhray.tuning.space import baseline, format_override, value_at, with_options
 from mhray.tuning.study import Study
+from mhray.tuning.trial_overrides import fixed_overrides, overrides_of
+from mhray.tuning.world import Compose
 from mhray.tuning.yaml_lines import Value
 
-Compose: TypeAlias = Callable[[Sequence[str]], Mapping[str, Any]]
-
-DEFAULTS = {
-    "select.metric": "val/acc_mean",
-    "select.mode": "max",
-    "workers": 1,
-    "per_worker.cpus": 1,
-    "per_worker.gpus": 0,
-}
+FULL_DISK = "full_disk"  # what a trial reports in place of an epoch that it could not save
 
 
 class Observer(Protocol):
@@ -63,6 +57,7 @@ class SearchPlan:
         trial_directory: where a trial keeps its checkpoints.
         run_id_of: the MLflow run of a trial, or empty as long as it has none.
         heads: what all trials predict, for a scheduler that compares heads.
+        has_room: whether there is time for a trial beside so many others.
     """
 
     max_epochs: int
@@ -70,6 +65,7 @@ class SearchPlan:
     trial_directory: Callable[[int], Path]
     run_id_of: Callable[[int], str]
     heads: Sequence[str] = ()
+    has_room: Callable[[TrialRecord, int], bool] = lambda _record, _beside: True
 
 
 class StudySearch(Searcher):
@@ -131,12 +127,18 @@ class StudySearch(Searcher):
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
-    def _next(self, trial_id: str) -> dict[str, Any]:
-        record = self._orphans.pop(0) if self._orphans else None
-        if record is None or not record.overrides:
-            record = self._draw(record)
+    def _next(self, trial_id: str) -> Any:
+        record = self._first()
+        while not self._plan.has_room(record, len(self._numbers)):
+            if not self._orphans:
+                return Searcher.FINISHED
+            record = self._first()
         self._numbers[trial_id] = record.number
         return {"number": record.number, "overrides": list(record.overrides)}
+
+    def _first(self) -> TrialRecord:
+        record = self._orphans.pop(0) if self._orphans else None
+        return record if record and record.overrides else self._draw(record)
 
     def _draw(self, orphan: TrialRecord | None) -> TrialRecord:
         trial = (
@@ -150,6 +152,8 @@ class StudySearch(Searcher):
         return self._journal.trial(trial.number)
 
     def _record(self, number: int, result: Mapping[str, Any]) -> None:
+        if FULL_DISK in result:
+            raise FullDiskError(result[FULL_DISK])
         if "epoch" not in result or "failure" in result:
             return
         row = row_of(result)
@@ -177,31 +181,6 @@ class StudySearch(Searcher):
     def _values_of(self, record: TrialRecord) -> list[float]:
         metrics = record.best_epoch(self._study.selection).metrics
         return [metrics[goal.metric] for goal in self._study.told]
-
-
-def fixed_overrides(study: Study) -> list[str]:
-    """What all trials of a study have in common, as overrides of one run."""
-    select = {"select.metric": study.select.metric, "select.mode": study.select.mode}
-    worker = study.resources.per_worker
-    workers = {
-        "workers": study.resources.workers_per_trial,
-        "per_worker.cpus": worker.cpus,
-        "per_worker.gpus": worker.gpus,
-    }
-    common = {**study.base, **select, **workers}
-    return [
-        format_override(path, value)
-        for path, value in common.items()
-        if path in study.base or value != DEFAULTS[path]
-    ]
-
-
-def overrides_of(study: Study, trial: optuna.Trial) -> list[str]:
-    """Everything that is typed after ``python -m mhray.train`` for this trial."""
-    drawn = draw(study.search, trial)
-    seed = seed_of(study, trial.number)
-    own = drawn if seed is None else {**drawn, "seed": seed}
-    return [*fixed_overrides(study), *(format_override(*item) for item in own.items())]
 
 
 def baselines_of(study: Study, compose: Compose) -> list[Draw]:
@@ -233,14 +212,6 @@ def baseline_of(
     return baseline(with_options(study.search, chosen), partial(value_at, config), given)
 
 
-def samples_of(study: Study, count: int) -> list[list[str]]:
-    """What ``count`` trials could be: the first of a grid, or random draws that never change."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = samplers.RandomSampler(seed=0) if study.grid is None else InTurn(study)
-    scratch = optuna.create_study(sampler=sampler)
-    return [overrides_of(study, scratch.ask()) for _ in range(count)]
-
-
 def row_of(result: Mapping[str, Any]) -> EpochRow:
     """The epoch's row in a flattened Tune result."""
     prefix = "metrics/"
@@ -256,6 +227,6 @@ def row_of(result: Mapping[str, Any]) -> EpochRow:
 def failure_in(directory: Path) -> str:
     """Why a trial failed, as its own process wrote it before it ended."""
     try:
-        return (directory / "failure.txt").read_text(encoding="utf-8")
+        return (directory / TEXT).read_text(encoding="utf-8")
     except FileNotFoundError:
-        return "its process died without a word: killed, or out of memory"
+        return DIED

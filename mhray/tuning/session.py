@@ -1,194 +1,186 @@
-"""One start of a study: check everything, then run what is missing, then say what was found.
+"""One start of a checked study: run what is missing, then say what was found.
 
 The same command starts, resumes and repeats the result of a study, because each step looks at what
 the journal holds before it does anything.
 """
 
-import fcntl
 import os
-import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig
 from rich.console import Console
 
 from mhray.data.batches import fingerprint
-from mhray.errors import ConfigError, StudyConflictError
-from mhray.heads import Head
-from mhray.models.trained_heads import predicted_heads
+from mhray.errors import FailingTrialsError, StorageError
 from mhray.training.chatter import chatter_to
-from mhray.training.connection import connected
 from mhray.training.directory import make_directory
-from mhray.training.epochs import shown_metrics
-from mhray.training.origin import origin, train_command
+from mhray.training.origin import origin
 from mhray.training.parts import build
-from mhray.training.run import (
-    check_heads,
-    compose_run,
-    read_heads_of,
-    try_one_step,
-    weighting_of,
-)
-from mhray.tuning.check import check_study
-from mhray.tuning.cluster import Capacity, capacity, parallel_trials
+from mhray.training.run import compose_run
+from mhray.tuning.checked_study import CheckedStudy
+from mhray.tuning.console import console_on
+from mhray.tuning.differences import Difference
 from mhray.tuning.enqueued import first_trials
 from mhray.tuning.grid import refuse_another_grid
 from mhray.tuning.journal import Journal
-from mhray.tuning.left_out import variants
+from mhray.tuning.lock import held, locked, refuse_held
 from mhray.tuning.outcome import Outcome
-from mhray.tuning.progress import Progress
+from mhray.tuning.plan import print_headline
+from mhray.tuning.quoting import leave_speeds
+from mhray.tuning.rebuilding import Rebuilding
 from mhray.tuning.recording import MlflowObserver, open_recorder
 from mhray.tuning.report import best_of, print_result
-from mhray.tuning.rules import metrics_of
-from mhray.tuning.search import SearchPlan, fixed_overrides, samples_of
+from mhray.tuning.running import run_missing
+from mhray.tuning.set_aside import finish_setting_aside, set_aside
 from mhray.tuning.study import Study, dump_study
-from mhray.tuning.study_file import StudyFile
-from mhray.tuning.sweep import SweepPlan, run_trials
 
-DONE, STOPPED, NOTHING_COMPLETE = 0, 3, 4
+DONE, STOPPED, FAILED = 0, 3, 4
 
 
 @dataclass(frozen=True)
-class CheckedStudy:
-    """A study that nothing is wrong with, and what was found out on the way.
+class Wishes:
+    """What the user wants of this start beyond going on.
 
     Attributes:
-        study: with its heads filled in.
-        text: the study file, as written.
-        base: the config of a trial that varies nothing.
-        heads: of the data.
-        predicted: those of them that each kind of trial predicts.
-        available: what can be shared out.
-        directory: where everything of this study lies.
-        config_dir: the user's own Hydra groups, if any.
+        extends_by: trials beyond those that the study has now.
+        accepts_changes: whether a changed study goes on, where it can.
+        starts_anew: whether what is there is kept under another name.
     """
 
-    study: Study
-    text: str
-    base: DictConfig
-    heads: tuple[Head, ...]
-    predicted: tuple[tuple[Head, ...], ...]
-    available: Capacity
-    directory: Path
-    config_dir: Path | None
-
-    @property
-    def shown_metrics(self) -> dict[str, str]:
-        """What is shown of a trial, and the word for each."""
-        shown = [head for head in self.heads if any(head in some for some in self.predicted)]
-        judges = [metric for _, metric in metrics_of(self.study)]
-        has_mean = all(some == self.heads for some in self.predicted)
-        return shown_metrics(shown, judges, has_mean=has_mean)
-
-    @property
-    def compared_heads(self) -> tuple[str, ...]:
-        """The heads that all trials predict."""
-        shared = (head for head in self.heads if all(head in some for some in self.predicted))
-        return tuple(head.name for head in shared)
-
-    def trial_directory(self, number: int) -> Path:
-        """Where a trial keeps its checkpoints and its result."""
-        return self.directory / "checkpoints" / str(number)
-
-    @property
-    def parallel_trials(self) -> int:
-        """How many trials run at a time."""
-        return parallel_trials(self.study.resources, self.available)
+    extends_by: int = 0
+    accepts_changes: bool = False
+    starts_anew: bool = False
 
 
-def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
-    """Find everything that is wrong with a study before anything is started or written.
-
-    Raises:
-        ConfigError: one message with every problem of the file, each with its line.
-        DataError: the data set is missing or malformed.
-        StorageError: ``RAY_ADDRESS`` is set and no Ray answers there.
-    """
-    available = capacity()
-
-    def compose(overrides: Sequence[str]) -> DictConfig:
-        return compose_run(overrides, config_dir)
-
-    def heads_of(config: Any) -> tuple[Head, ...]:
-        return read_heads_of(config)[0]
-
-    def try_out(config: Any) -> None:
-        try_one_step(config, *read_heads_of(config))
-
-    study = check_study(
-        file,
-        compose=compose,
-        read_heads=heads_of,
-        make_weighting=weighting_of,
-        try_out=try_out,
-        available_cpus=available.cpus,
-        available_gpus=available.gpus,
-    )
-    if study.journal == study.mlflow.tracking_uri:
-        raise ConfigError(
-            f"journal: {study.journal} is MLflow's database too, and the two have tables of one "
-            "name; write another one"
-        )
-    base = compose(fixed_overrides(study))
-    heads = heads_of(base)
-    check_heads(base, heads)
-    kinds = variants(study, compose, fixed_overrides(study))
-    predicted = tuple(predicted_heads(heads, kind.train_heads) for kind in kinds)
-    directory = Path(study.storage).resolve() / study.name
-    return CheckedStudy(study, file.text, base, heads, predicted, available, directory, config_dir)
-
-
-def print_plan(checked: CheckedStudy, console: Console) -> None:
-    """What would run: how many trials, where, and three draws."""
-    _print_headline(checked, console)
-    console.print("three trials that could be drawn:", markup=False)
-    for overrides in samples_of(checked.study, 3):
-        console.print(f"  {train_command(overrides, checked.config_dir)}", markup=False)
-
-
-def start(checked: CheckedStudy, command: str) -> int:
+def start(checked: CheckedStudy, command: str, wishes: Wishes = Wishes()) -> int:
     """Run what is missing of a study and print its result.
 
     Args:
-        checked: from :func:`check`.
+        checked: from :func:`mhray.tuning.plan.check`.
         command: what resumes the study, printed if it is stopped.
+        wishes: of the user's.
 
     Returns:
-        The exit code: 0 complete, 3 stopped, 4 ended without a complete trial.
+        The exit code: 0 complete, 3 stopped, 4 ended without a complete trial, or stopped
+        because too many failed for the same reason.
 
     Raises:
+        ConfigError: the study cannot have as many trials as are asked for.
         StorageError: the storage, the journal or MLflow's store cannot be opened.
         StudyConflictError: the journal holds another study of this name, or another sweep runs it.
     """
-    make_directory(checked.directory)
-    with _lock(checked.directory), chatter_to(checked.directory / "log.txt") as out:
-        console = Console(file=out, highlight=False, soft_wrap=True)
-        _print_headline(checked, console)
-        return _start(checked, console, command)
+    with _open(checked, wishes) as opened:
+        print_headline(opened.checked, opened.console)
+        for line in opened.lines:
+            opened.console.print(line, markup=False)
+        return _start(opened, command)
 
 
-def _start(checked: CheckedStudy, console: Console, command: str) -> int:
-    study = checked.study
-    datamodule, _ = build(checked.base)
-    datamodule.prepare_data()
-    journal = _open_journal(checked)
+@dataclass(frozen=True)
+class _Opened:
+    """A study that this sweep has to itself.
+
+    Attributes:
+        checked: with the budget that counts.
+        lines: what has to be said before it goes on.
+    """
+
+    checked: CheckedStudy
+    journal: Journal
+    console: Console
+    lines: tuple[str, ...]
+
+
+@contextmanager
+def _open(checked: CheckedStudy, wishes: Wishes) -> Iterator[_Opened]:
+    """A study's directory and journal, for one sweep alone."""
+    study, directory = checked.study, checked.directory
+    make_directory(directory)
+    with locked(directory) as is_sure:
+        # The log may be among what is moved.
+        with chatter_to(Path(os.devnull)):
+            finish_setting_aside(study, directory)
+            kept = _kept(study, directory) if wishes.starts_anew else ""
+        with chatter_to(directory / "log.txt") as out:
+            console = console_on(out)
+            if kept:
+                console.print(f"kept: what was {study.name} is {kept} now", markup=False)
+            datamodule, _ = build(checked.base)
+            datamodule.prepare_data()
+            journal = Journal.open(study, directory)
+            is_shared = not is_sure or study.journal != "auto"
+            with held(journal, study.name) if is_shared else nullcontext():
+                changes = _begin(checked, journal, accepts_changes=wishes.accepts_changes)
+                extended = _extended(study, journal, wishes.extends_by)
+                lines = (
+                    *(f"changed: {change}" for change in changes),
+                    *journal.extension.lines(study.budget.trials),
+                )
+                goes_on = replace(checked, study=extended)
+                yield _Opened(goes_on, journal, console, lines)
+
+
+def _kept(study: Study, directory: Path) -> str:
+    """The name under which the old study is kept; empty if there was none."""
+    refuse_held(Journal.open(study, directory), study.name)
+    return set_aside(study, directory, datetime.now().astimezone())
+
+
+def _extended(study: Study, journal: Journal, by: int) -> Study:
+    """The study with the budget that counts, which its journal knows."""
+    extension = journal.extension.further(by, study.budget.trials, len(journal.ended()))
+    extended = extension.of(study)
+    if extension != journal.extension:
+        journal.extend(extension)
+    return extended
+
+
+def rebuild(checked: CheckedStudy, command: str, wishes: Wishes = Wishes()) -> int:
+    """Make MLflow agree with a study's journal; runs no trial. Returns the exit code, 0.
+
+    Raises:
+        StorageError: as :func:`start`, or MLflow's store holds what cannot be mended from here.
+    """
+    del command
+    with _open(checked, wishes) as opened:
+        study = opened.checked.study
+        if not opened.journal.trials():
+            raise StorageError(
+                f"journal: it holds no trial of {study.name}; run the study first, or write the "
+                "name of one that was"
+            )
+        Rebuilding(opened.checked, opened.journal, opened.console).rebuild()
+        return DONE
+
+
+def _start(opened: _Opened, command: str) -> int:
+    checked, journal, console = opened.checked, opened.journal, opened.console
     mlflow = open_recorder(
-        study, journal.key, checked.directory, checked.text, origin(), checked.config_dir
+        checked.study, journal.key, checked.directory, checked.text, origin(), checked.config_dir
     )
+    is_first_start = not journal.trials()
     try:
         mlflow.tell_again(journal.ended())
-        if _run(checked, journal, mlflow, console):
-            return _end(checked, journal, mlflow, console)
+        if run_missing(checked, journal, mlflow, console):
+            code = _end(checked, journal, mlflow, console)
+            if is_first_start:
+                leave_speeds(checked, journal.ended(), journal.spent.seconds)
+            return code
         mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.study.selection))
+    except FailingTrialsError as error:
+        mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.study.selection))
+        console.print(f"stopped: {error}", markup=False, soft_wrap=True)
+        console.print(f"go on with: {command}", markup=False, soft_wrap=True)
+        return FAILED
     finally:
-        journal.save_seconds()
+        journal.save_spent()
+        mlflow.trials_stand(journal.orphans())
         _close(mlflow, console)
-    console.print(f"stopped; resume with: {command}", markup=False)
+    console.print(f"stopped; resume with: {command}", markup=False, soft_wrap=True)
     return STOPPED
 
 
@@ -200,7 +192,7 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
         console, checked.study, records, checked.shown_metrics, checked.config_dir, checked.heads
     )
     outcome.publish()
-    return DONE if best_of(records, checked.study.selection) else NOTHING_COMPLETE
+    return DONE if best_of(records, checked.study.selection) else FAILED
 
 
 def _close(mlflow: MlflowObserver, console: Console) -> None:
@@ -213,83 +205,23 @@ def _close(mlflow: MlflowObserver, console: Console) -> None:
         )
 
 
-def _open_journal(checked: CheckedStudy) -> Journal:
-    """The study's journal; if no trial has been started, baselines and given trials wait in it."""
+def _begin(
+    checked: CheckedStudy, journal: Journal, *, accepts_changes: bool = False
+) -> list[Difference]:
+    """What of the study has changed since its journal was opened last.
+
+    If no trial has been started, baselines and given trials wait in the journal from here on.
+    """
     study, base = checked.study, checked.base
-    journal = Journal.open(study, checked.directory)
     data = {
         "fingerprint": fingerprint(Path(base.data.data_dir)),
         "seed": base.data.seed,
         "val_fraction": base.data.val_fraction,
     }
-    journal.begin(dump_study(study), data, origin())
+    changes = journal.begin(dump_study(study), data, origin(), accepts_changes=accepts_changes)
     refuse_another_grid(study, journal.trials())
     if not journal.trials() and study.grid is None:
         compose = partial(compose_run, config_dir=checked.config_dir)
         for parameters in first_trials(study, checked.heads, compose):
             journal.enqueue(parameters)
-    return journal
-
-
-def _run(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, console: Console) -> bool:
-    """Run the trials that are missing; returns whether all have ended."""
-    study = checked.study
-    ended = journal.ended()
-    if len(ended) >= study.budget.trials:
-        console.print(f"all {len(ended)} trials have ended; this is their result", markup=False)
-        return True
-    if study.budget.hours is not None and journal.seconds() >= study.budget.hours * 3600:
-        console.print(
-            f"budget.hours is used up after {len(ended)} trials; this is their result",
-            markup=False,
-        )
-        return True
-    max_epochs = checked.base.trainer.max_epochs
-    progress = Progress(
-        console, study.selection, checked.shown_metrics, study.budget.trials, max_epochs, ended
-    )
-    plan = SweepPlan(
-        directory=checked.directory,
-        data_dir=Path(checked.base.data.data_dir),
-        config_dir=checked.config_dir,
-        parallel_trials=checked.parallel_trials,
-        search=SearchPlan(
-            max_epochs=max_epochs,
-            seed=checked.base.seed,
-            trial_directory=checked.trial_directory,
-            run_id_of=mlflow.run_id_of,
-            heads=checked.compared_heads,
-        ),
-    )
-    with connected(needs_dashboard=study.resources.workers_per_trial > 1):
-        return run_trials(study, journal, plan, [mlflow], progress)
-
-
-def _print_headline(checked: CheckedStudy, console: Console) -> None:
-    study, place = checked.study, checked.available
-    heads = ", ".join(f"{head.name} ({head.num_classes} classes)" for head in checked.heads)
-    console.print(
-        f"study {study.name}: {study.budget.trials} trials, {checked.parallel_trials} at a time on "
-        f"{place.place} ({place.cpus:g} cores, {place.gpus:g} GPUs)",
-        markup=False,
-    )
-    console.print(f"heads: {heads}", markup=False)
-    console.print(f"log: {checked.directory / 'log.txt'}", markup=False)
-
-
-@contextmanager
-def _lock(directory: Path) -> Iterator[None]:
-    """This study for one sweep alone; the lock ends with its process, however that ends."""
-    with (directory / "lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise StudyConflictError(
-                f"{directory}: another sweep runs this study ({file.read().strip()}); "
-                "wait for it, or write another name"
-            ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
-        yield
+    return changes

@@ -36,7 +36,7 @@ class Simplex(Distribution):
     K free weights instead would leave the search one direction in which nothing changes.
 
     Attributes:
-        simplex: the names of the weights; the word ``heads`` until :meth:`with_heads`.
+        simplex: the names of the weights; the word heads: all of the data.
         total: the sum of the weights; by default their number, so that equal weights are 1.0.
         floor: the smallest weight.
     """

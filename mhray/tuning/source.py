@@ -3,7 +3,7 @@
 Every entry keeps the place it comes from, so that a mistake is reported where it can be mended.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -40,12 +40,20 @@ class Source:
 
     def place(self, location: Location) -> Place:
         """The place of an entry, or of what should hold it."""
+        if location not in self.places and self._typed_below(location):
+            return _COMMAND_LINE
         known = (location[:end] for end in range(len(location), -1, -1))
         return next(self.places[part] for part in known if part in self.places)
 
     def label(self, location: Location) -> str:
         """An entry's name in a message: its dotted path, or the override that sets it."""
-        return self.typed.get(location, dotted(location))
+        below = () if location in self.places else self._typed_below(location)
+        return self.typed.get(location, below[0] if below else dotted(location))
+
+    def _typed_below(self, location: Location) -> list[str]:
+        """The overrides that set something inside an entry."""
+        end = len(location)
+        return [text for place, text in self.typed.items() if end and place[:end] == location]
 
 
 def read_source(path: Path, overrides: Sequence[str], space_root: Path) -> Source:
@@ -95,7 +103,7 @@ def _apply(source: Source, override: str) -> None:
         message = f"{override}: sets nothing; write {override}=VALUE"
         source.problems.append(Problem(_COMMAND_LINE, message))
         return
-    location = _location_of(key)
+    location = _location_of(key, _mapping(source.raw.get("search")))
     document = read_yaml(text, lambda _: _COMMAND_LINE, at=location)
     source.problems.extend(document.problems)
     if document.problems and document.value is None:
@@ -108,9 +116,14 @@ def _apply(source: Source, override: str) -> None:
     _put(source.raw, location, document.value)
 
 
-def _location_of(key: str) -> Location:
+def _location_of(key: str, search: Mapping[str, Any]) -> Location:
+    """The entry that an override sets; of a distribution that is searched, also a part."""
     section, _, inside = key.partition(".")
-    return (section, inside) if section in _PATHS_INSIDE and inside else tuple(key.split("."))
+    if section not in _PATHS_INSIDE or not inside:
+        return tuple(key.split("."))
+    path, _, part = inside.rpartition(".")
+    of_part = section == "search" and part in _mapping(search.get(path))
+    return (section, path, part) if of_part else (section, inside)
 
 
 def _put(raw: dict[str, Any], location: Location, value: Any) -> None:

@@ -38,7 +38,7 @@ from mhray.tuning.yaml_lines import Location, Value, read_scalar
 _KINDS = ("uniform", "log_uniform", "integer", "choice", "simplex", "one_of")
 _PATH = re.compile(r"[+]{0,2}[\w$][\w$/@-]*([.][\w$-]+)*")
 _FLOATS = ("inf", "nan")  # words to YAML, numbers to Hydra
-_BARE_WORD = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
+_BARE_WORD = re.compile(r"[A-Za-z_/][\w./-]*|[0-9]+[KMGT]iB", re.ASCII)  # or a size of memory
 
 
 def _is_no_value(raw: Any) -> Any:
@@ -67,20 +67,20 @@ def _are_options(raw: Any) -> Any:
 
 
 class OneOf(Distribution):
-    """One of several options, each with a space of its own."""
+    """One of several options of a group, each with a space of its own or the name of its file."""
 
     one_of: Annotated[dict[str, "Space"], BeforeValidator(_are_options)]
 
     @override
     def draw(self, path: str, trial: Suggester, scope: str) -> Draw:
         option = str(trial.suggest_categorical(scope + path, tuple(self.one_of)))
-        return {path: option} | draw(self.one_of[option], trial, _inside(scope, path, option))
+        return {path: option} | draw(self.one_of[option], trial, inside(scope, path, option))
 
     @override
     def baseline(self, path: str, config_value: ConfigValue, scope: str) -> Draw:
         option, space = next(iter(self.one_of.items()))
-        inside = _inside(scope, path, option)
-        return {scope + path: option} | _baseline(space, config_value, inside)
+        below = _baseline(space, config_value, inside(scope, path, option))
+        return {scope + path: option} | below
 
     @override
     def options(self) -> Mapping[str, Mapping[str, Distribution]]:
@@ -100,9 +100,9 @@ class OneOf(Distribution):
     @override
     def every(self, path: str, scope: str) -> list[Draw]:
         return [
-            {scope + path: option, **inside}
+            {scope + path: option, **below}
             for option, space in self.one_of.items()
-            for inside in combinations(space, _inside(scope, path, option))
+            for below in combinations(space, inside(scope, path, option))
         ]
 
     @override
@@ -247,6 +247,8 @@ def format_override(path: str, value: Value) -> str:
 
     >>> format_override("model.optimizer.lr", 1e-4), format_override("data.source", "my data")
     ('model.optimizer.lr=0.0001', "data.source='my data'")
+    >>> format_override("per_worker.memory", "1GiB")
+    'per_worker.memory=1GiB'
     """
     match value:
         case None:
@@ -258,7 +260,8 @@ def format_override(path: str, value: Value) -> str:
     return f"{path}={value!r}"
 
 
-def _inside(scope: str, path: str, option: str) -> str:
+def inside(scope: str, path: str, option: str) -> str:
+    """What stands in front of the names of parameters below an option."""
     return f"{scope}{path}={option}/"
 
 

@@ -1,23 +1,36 @@
 """The Optuna study in which a journal writes: where it is, and what trials in it are told."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import optuna
 from alembic.util import CommandError
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from mhray.errors import StorageError, without_password
+from mhray.errors import StorageError, full_disk, without_password
+from mhray.tuning.copying import finish_replacing
 from mhray.tuning.study import Study
 
 DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
-FAILURES = (SQLAlchemyError, OSError)
+FAILURES = (SQLAlchemyError, StorageInternalError, OSError)
+# As SQLite and the system say it, the latter through a server too.
+FULL = ("disk is full", "No space left on device")
 # What Optuna raises for a missing driver, another program's tables, and rubbish in a file.
-NO_JOURNAL = (ImportError, CommandError, RuntimeError, ValueError, AssertionError)
+NO_JOURNAL = (
+    ImportError,
+    CommandError,
+    RuntimeError,
+    ValueError,
+    AssertionError,
+    sqlite3.Error,
+)
 
 
 def open_study(study: Study, directory: Path) -> tuple[optuna.Study, BaseStorage]:
@@ -26,22 +39,39 @@ def open_study(study: Study, directory: Path) -> tuple[optuna.Study, BaseStorage
     Raises:
         StorageError: the database cannot be opened or is not one.
     """
-    where = study.journal if study.journal != "auto" else f"sqlite:///{directory}/journal.db"
-    try:
+    where = place_of(study, directory)
+    with _opening(where):
         storage = _storage_at(where)
+        finish_replacing(storage, study.name)
         opened = optuna.create_study(
             storage=storage,
             study_name=study.name,
             directions=directions_of(study),
             load_if_exists=True,
         )
-    except (*FAILURES, *NO_JOURNAL) as error:
-        reason = str(error).splitlines()[0]
-        raise StorageError(
-            f"journal: {without_password(where)} cannot be opened ({reason}); "
-            "write a path you may write to, or move the broken file away"
-        ) from None
     return opened, storage
+
+
+def open_storage(where: str) -> BaseStorage:
+    """A storage, whatever studies it holds.
+
+    Raises:
+        StorageError: the database cannot be opened or is not one.
+    """
+    with _opening(where):
+        return _storage_at(where)
+
+
+def place_of(study: Study, directory: Path) -> str:
+    """Where the storage of a study is."""
+    return study.journal if study.journal != "auto" else f"sqlite:///{directory}/journal.db"
+
+
+def close(storage: BaseStorage) -> None:
+    """Let go of a database's file, which may then be moved."""
+    if isinstance(storage, RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 @contextmanager
@@ -49,12 +79,15 @@ def writing() -> Iterator[None]:
     """Makes one error of all that a storage raises when it cannot be written.
 
     Raises:
-        StorageError: the disk is full, the database locked, or the server away.
+        FullDiskError: nothing more fits.
+        StorageError: the database is locked, or the server away.
     """
     try:
         yield
     except FAILURES as error:
-        reason = str(error).splitlines()[0]
+        reason = _reason_of(error)
+        if any(words in reason for words in FULL):
+            raise full_disk("the journal") from None
         raise StorageError(
             f"journal: cannot be written ({reason}); mend that, and run the same command again"
         ) from None
@@ -65,7 +98,39 @@ def directions_of(study: Study) -> list[StudyDirection]:
     return [DIRECTIONS[goal.mode] for goal in study.told]
 
 
+@contextmanager
+def _opening(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (*FAILURES, *NO_JOURNAL) as error:
+        reason = _reason_of(error)
+        if any(words in reason for words in FULL):
+            raise full_disk(without_password(where)) from None
+        raise StorageError(
+            f"journal: {without_password(where)} cannot be opened ({reason}); "
+            "write a path you may write to, or move the broken file away"
+        ) from None
+
+
 def _storage_at(where: str) -> BaseStorage:
     if where.startswith("journal-file:"):
         return JournalStorage(JournalFileBackend(where.removeprefix("journal-file:")))
+    _refuse_damaged(where)
     return RDBStorage(where)
+
+
+def _refuse_damaged(where: str) -> None:
+    """Look through a SQLite file: a damaged page would otherwise be met hours later, if at all."""
+    url = make_url(where)
+    if url.get_backend_name() != "sqlite" or not Path(url.database or "").is_file():
+        return
+    with closing(sqlite3.connect(str(url.database))) as connection:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise ValueError(" ".join(str(found).split()))
+
+
+def _reason_of(error: Exception) -> str:
+    """What a database says, in one line; Optuna's own words for a failed commit say nothing."""
+    told = error.__cause__ if isinstance(error, StorageInternalError) else None
+    return without_password(str(told or error)).splitlines()[0]

@@ -4,22 +4,28 @@ The form that pydantic can check entry by entry, with every default; :mod:`mhray
 what entries have to do with each other.
 """
 
+import json
 import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Strict, Tag
 
-from mhray.errors import did_you_mean
+from mhray.errors import did_you_mean, without_password
 from mhray.training.epochs import Selection
+from mhray.training.sizes import WHAT_FITS, bytes_of
 from mhray.tuning.enqueue_kinds import Enqueue
 from mhray.tuning.sampler_kinds import Grid, GridSampler, Nsga2Sampler, Sampler, Tpe, TpeSampler
-from mhray.tuning.scheduler_kinds import AshaScheduler, Scheduler
+from mhray.tuning.scheduler_kinds import AshaScheduler, PbtScheduler, Scheduler
 from mhray.tuning.schema import MARK, Scalar, Section, has_one_kind, kind_of, written
 from mhray.tuning.space import OverridePath, Space
 
 
 class Maximize(Section):
-    """A metric of which more is better."""
+    """A metric of which more is better.
+
+    Attributes:
+        maximize: its name, as it is logged on the validation split.
+    """
 
     maximize: str
 
@@ -35,7 +41,11 @@ class Maximize(Section):
 
 
 class Minimize(Section):
-    """A metric of which less is better."""
+    """A metric of which less is better.
+
+    Attributes:
+        minimize: its name, as it is logged on the validation split.
+    """
 
     minimize: str
 
@@ -54,12 +64,14 @@ class Budget(Section):
     """Where the sweep ends, at whichever limit comes first.
 
     Attributes:
-        trials: complete, stopped early, or failed after all retries.
-        hours: wall-clock time over all starts of the study; null is no limit.
+        trials (trials): complete, stopped early, or failed after all retries.
+        hours (hours): wall-clock time over all starts of the study; null is no limit.
+        gpu_hours (hours): those of all trials together, over all starts; null is no limit.
     """
 
     trials: Annotated[int, Field(ge=1)] = 24
     hours: Annotated[float, Field(gt=0)] | None = None
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
 
 
 def _is_whole_above_one(gpus: float) -> float:
@@ -70,16 +82,30 @@ def _is_whole_above_one(gpus: float) -> float:
     return gpus
 
 
+def _is_size(raw: Any) -> Any:
+    if raw is not None and not (isinstance(raw, str) and bytes_of(raw)):
+        raise ValueError(f"should be {WHAT_FITS}, not {written(raw)}")
+    return raw
+
+
 class PerWorker(Section):
     """What Ray sets aside for one training process.
 
     Attributes:
-        cpus: cores.
-        gpus: GPUs; a fraction shares one GPU between trials.
+        cpus (cores): for the threads of its steps.
+        gpus (GPUs): a fraction shares one GPU between trials.
+        memory (KiB, MiB or GiB): such as 2GiB, which Ray counts but does not enforce; null: none is
+            counted.
     """
 
     cpus: Annotated[float, Field(gt=0)] = 1.0
     gpus: Annotated[float, Field(ge=0), AfterValidator(_is_whole_above_one)] = 0.0
+    memory: Annotated[str | None, BeforeValidator(_is_size)] = None
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes; 0 if none are counted."""
+        return bytes_of(self.memory) or 0
 
 
 def _auto_or_count(raw: Any) -> str:
@@ -103,15 +129,26 @@ class Resources(Section):
     """What part of the machines the sweep takes.
 
     Attributes:
-        parallel_trials: trials that run at the same time; auto: as many as fit.
-        workers_per_trial: Ray Train processes that train one model.
-        retries: further starts of a trial whose process died.
+        parallel_trials (trials): those that run at the same time; auto: as many as fit.
+        workers_per_trial (workers): Ray Train processes that train one model.
+        retries (starts): further starts of a trial that failed for a cause that can pass.
+        stall_minutes (minutes): a trial that ends no epoch for so long is ended, as one that can
+            pass; null: it may take any time.
+        open_to_network: whether a Ray that the sweep starts listens beyond this machine, still with
+            a token; false: on the loopback alone.
     """
 
     parallel_trials: Parallel = "auto"
     workers_per_trial: Annotated[int, Field(ge=1)] = 1
     per_worker: PerWorker = PerWorker()
     retries: Annotated[int, Field(ge=0)] = 2
+    stall_minutes: Annotated[float, Field(gt=0)] | None = None
+    open_to_network: bool = False
+
+    @property
+    def gpus_per_trial(self) -> float:
+        """The GPUs that a trial holds while it runs."""
+        return self.per_worker.gpus * self.workers_per_trial
 
 
 def _is_no_folder(uri: str) -> str:
@@ -179,13 +216,20 @@ class Study(Section):
         name: of the study in its journal, of its directory and of its MLflow experiment.
         base: what all trials have in common: values by override path.
         search: what trials draw: distributions by override path.
-        objectives: one ranks trials; several have a Pareto front.
+        objectives: one ranks trials; several have a Pareto front, and of heads' accuracies alone
+            its hypervolume above chance.
         select: which trial is the best model, and what the scheduler compares.
         enqueue: trials that are given, which come after the baselines and before what is drawn.
+        sampler: how the next trial is drawn.
         scheduler: what happens to trials that fall behind; null: nothing.
+        budget: where the sweep ends, at whichever limit comes first.
+        resources: what part of the machines the sweep takes.
         storage: the directory in which the study gets one of its own.
-        journal: auto, an Optuna URL, or journal-file:<path>.
-        confirm: null.
+        keep_checkpoints (trials): the best by select, whose checkpoints stay when they have ended,
+            beside trial 0 and a Pareto front; null: all, as with a grid and a population.
+        journal: auto: SQLite in the study's directory; or an Optuna URL; or journal-file:<path>.
+        mlflow: where the sweep is recorded.
+        confirm: null; reserved.
     """
 
     name: Annotated[str, AfterValidator(_is_plain)]
@@ -201,6 +245,7 @@ class Study(Section):
     budget: Budget = Budget()
     resources: Resources = Resources()
     storage: Annotated[str, Field(min_length=1)] = "studies"
+    keep_checkpoints: Annotated[int, Field(ge=1)] | None = 10
     journal: Annotated[str, AfterValidator(_is_journal)] = "auto"
     mlflow: Mlflow = Mlflow()
     confirm: Annotated[None, BeforeValidator(_is_null)] = None
@@ -224,11 +269,21 @@ class Study(Section):
         return self.objectives if isinstance(self.sampler, Nsga2Sampler) else (self.select,)
 
     @property
+    def keeps_all_checkpoints(self) -> bool:
+        """Whether any trial's checkpoints may be needed to the end, or are asked for."""
+        is_population = isinstance(self.scheduler, PbtScheduler)
+        return self.keep_checkpoints is None or self.grid is not None or is_population
+
+    @property
     def grid(self) -> Grid | None:
         """What the sampler goes through, if it is a grid."""
         return self.sampler.grid if isinstance(self.sampler, GridSampler) else None
 
 
 def dump_study(study: Study) -> dict[str, Any]:
-    """A study with every default, as JSON can hold it; ``Study.model_validate`` reads it back."""
-    return study.model_dump(mode="json")
+    """A study with every default and without passwords, as JSON can hold it.
+
+    ``Study.model_validate`` reads it back.
+    """
+    dumped: dict[str, Any] = json.loads(without_password(study.model_dump_json()))
+    return dumped

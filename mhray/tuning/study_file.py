@@ -29,6 +29,7 @@ class StudyFile:
         study: what is meant; where there are problems, without the entries that are wrong.
         source: where every entry stands.
         problems: what is wrong.
+        wrong: the entries of which a problem tells.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class StudyFile:
     study: Study
     source: Source
     problems: tuple[Problem, ...]
+    wrong: tuple[Location, ...]
 
     def error(self, more: Iterable[Problem] = ()) -> ConfigError | None:
         """The error that holds all problems of the file and ``more``, if there are any."""
@@ -70,7 +72,8 @@ def read_study(path: Path, overrides: Sequence[str] = (), space_root: Path = Pat
     if "search" in source.raw and not source.raw["search"]:
         findings = [(("search",), _EMPTY), *(each for each in findings if each[0] != ("search",))]
     problems = [*source.problems, *(source.problem(*finding) for finding in findings)]
-    return StudyFile(path, source.text, tuple(overrides), study, source, tuple(problems))
+    wrong = tuple(location for location, _ in findings)
+    return StudyFile(path, source.text, tuple(overrides), study, source, tuple(problems), wrong)
 
 
 def _validated(raw: dict[str, Any]) -> tuple[Study, list[Finding]]:

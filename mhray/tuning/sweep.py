@@ -6,34 +6,33 @@ loses finished trials when the driver is killed.
 """
 
 import gc
-import os
 import shutil
-import signal
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from ray import tune
-from ray.tune import Callback, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
+from ray.tune import Callback, CLIReporter, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
 from ray.tune.experiment import Trial
 from typing_extensions import override
 
-from mhray.errors import MhrayError
+from mhray.errors import FullDiskError, filling
 from mhray.training import workers
 from mhray.training.epochs import EpochRow
+from mhray.training.resume import mend
 from mhray.training.run import compose_run
+from mhray.tuning.failure_rule import FailureRule
+from mhray.tuning.failures import Failure, cause_of, forget_failure
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
+from mhray.tuning.limits import Limits
+from mhray.tuning.lost_ray import EndWithoutRay
 from mhray.tuning.progress import Progress
 from mhray.tuning.schedulers import most_unfinished, scheduler_of
-from mhray.tuning.search import Observer, SearchPlan, StudySearch
+from mhray.tuning.search import FULL_DISK, Observer, SearchPlan, StudySearch
+from mhray.tuning.stalls import EndStalled
+from mhray.tuning.stopping import signals_stop
 from mhray.tuning.study import Study
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -54,22 +53,24 @@ class TrialJob:
 def run_trial(assignment: dict[str, Any]) -> None:
     """One trial, in a Tune actor: a run like any other, from its last checkpoint if it has one.
 
-    An error that mhray raises on purpose would come again, so it is reported and the trial not
-    tried again; any other is raised, and Tune starts the trial again while it has retries left.
+    Only an error that can pass is raised, and Tune starts the trial again while it has retries
+    left. Any other would come again, so it is reported, and the trial has failed.
     """
     job = TrialJob(**assignment["job"])
     directory = Path(job.root) / str(assignment["number"])
     directory.mkdir(parents=True, exist_ok=True)
-    failure = directory / "failure.txt"
-    failure.unlink(missing_ok=True)
+    forget_failure(directory)
     try:
         _run(job, assignment["overrides"], directory)
-    except MhrayError as error:
-        failure.write_text(str(error), encoding="utf-8")
-        tune.report({"failure": str(error)})
-    except Exception:
-        failure.write_text(traceback.format_exc(), encoding="utf-8")
-        raise
+    except FullDiskError as error:
+        # The fault of the disk, not of the trial, which goes on once there is room.
+        tune.report({FULL_DISK: str(error)})
+    except Exception as error:
+        failure = Failure.of(error)
+        failure.write(directory)
+        if cause_of(error).can_pass:
+            raise
+        tune.report({"failure": failure.headline})
     finally:
         gc.collect()
 
@@ -78,6 +79,8 @@ def _run(job: TrialJob, overrides: list[str], directory: Path) -> None:
     config = compose_run(overrides, Path(job.config_dir) if job.config_dir else None)
     # The driver has built the data; a worker that does not see them must not build others.
     config.data.data_dir, config.data.source = job.data_dir, None
+    # The driver has looked, and said what it found; but what a trial was killed in comes later.
+    mend(directory)
     last = directory / "last.ckpt"
     workers.run(
         config,
@@ -85,6 +88,8 @@ def _run(job: TrialJob, overrides: list[str], directory: Path) -> None:
         report=_report_to_tune,
         overrides=overrides,
         resume_from=last if last.is_file() else None,
+        # Whether a failure can pass is decided here, and Tune counts the retries.
+        restarts=0,
     )
 
 
@@ -93,16 +98,19 @@ def _report_to_tune(row: EpochRow) -> None:
 
 
 class SweepStopper(Stopper):
-    """Ends the sweep when a signal, the clock or a tripped guard says so."""
+    """Ends the sweep when a signal, the clock, the failures or a tripped guard say so."""
 
-    def __init__(
-        self, journal: Journal, guard: Guard, seconds: float | None, progress: Progress
-    ) -> None:
-        self._progress = progress
-        self._journal = journal
+    def __init__(self, limits: Limits, rule: FailureRule, guard: Guard, progress: Progress) -> None:
+        self._limits = limits
+        self._rule = rule
         self._guard = guard
-        self._seconds = seconds
+        self._progress = progress
         self.was_asked_to_stop = False
+
+    def ask(self) -> bool:
+        """Have the sweep stopped; returns whether nobody has asked before."""
+        is_new, self.was_asked_to_stop = not self.was_asked_to_stop, True
+        return is_new
 
     @override
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -113,11 +121,22 @@ class SweepStopper(Stopper):
         with self._guard:
             if self.was_asked_to_stop:
                 self._progress.stopping()
-        return self.was_asked_to_stop or self._guard.has_tripped or self.is_out_of_time()
+        asked = self.was_asked_to_stop or self._rule.has_tripped or self._guard.has_tripped
+        return asked or bool(self._limits.used_up())
 
-    def is_out_of_time(self) -> bool:
-        """Whether all starts of this study together have used its hours up."""
-        return self._seconds is not None and self._journal.seconds() >= self._seconds
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class HeldGpus(Callback):
+    """Tells the limits how many trials hold their GPUs, at each step of Tune's loop."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    @override
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._limits.hold(sum(trial.status == Trial.RUNNING for trial in trials))
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -127,9 +146,15 @@ class StartsAndRetries(Callback):
     """Tells journal and observers what Tune tells no searcher: starts and retries."""
 
     def __init__(
-        self, journal: Journal, observers: list[Observer], progress: Progress, guard: Guard
+        self,
+        journal: Journal,
+        search: SearchPlan,
+        observers: list[Observer],
+        progress: Progress,
+        guard: Guard,
     ) -> None:
         self._journal = journal
+        self._directory_of = search.trial_directory
         self._observers = observers
         self._progress = progress
         self._guard = guard
@@ -149,8 +174,9 @@ class StartsAndRetries(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         with self._guard:
-            lines = str(trial.get_error()).strip().splitlines() or ["no reason given"]
-            self._progress.trial_retried(trial.config["number"], lines[-1])
+            number = trial.config["number"]
+            failure = Failure.read(self._directory_of(number))
+            self._progress.trial_retried(number, failure.headline)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -166,6 +192,7 @@ class SweepPlan:
         config_dir: the user's own Hydra groups, if any.
         parallel_trials: how many run at a time.
         search: what the searcher needs.
+        limits: of the study's time.
     """
 
     directory: Path
@@ -173,6 +200,7 @@ class SweepPlan:
     config_dir: Path | None
     parallel_trials: int
     search: SearchPlan
+    limits: Limits
 
 
 def run_trials(
@@ -185,13 +213,16 @@ def run_trials(
     """Run what is missing of a study; Ray must be connected.
 
     Returns:
-        Whether the study has come to its end: false after a signal.
+        Whether the study has come to its end, or to that of its hours: false after a signal.
+
+    Raises:
+        FailingTrialsError: too many trials failed for the same reason; the others are kept.
     """
     guard = Guard()
+    rule = FailureRule(progress.console, plan.directory / "checkpoints")
     ended = journal.ended()
-    seconds = None if study.budget.hours is None else study.budget.hours * 3600
-    stopper = SweepStopper(journal, guard, seconds, progress)
-    everyone = [*observers, progress]
+    stopper = SweepStopper(plan.limits, rule, guard, progress)
+    everyone = [*observers, progress, rule]
     tuner = Tuner(
         tune.with_resources(run_trial, _resources(study)),
         param_space={"job": asdict(_job(plan))},
@@ -208,17 +239,27 @@ def run_trials(
             name="ray",
             storage_path=str(plan.directory),
             stop=stopper,
-            callbacks=[StartsAndRetries(journal, everyone, progress, guard)],
+            callbacks=[
+                StartsAndRetries(journal, plan.search, everyone, progress, guard),
+                HeldGpus(plan.limits),
+                EndWithoutRay(guard),
+                EndStalled(study.resources.stall_minutes, plan.search.trial_directory, guard),
+            ],
             failure_config=FailureConfig(max_failures=study.resources.retries),
             verbose=0,
+            # In a notebook Ray's usual one clears the cell, and with it what was said before.
+            progress_reporter=CLIReporter(),
         ),
     )
     shutil.rmtree(plan.directory / "ray", ignore_errors=True)
-    with _signals_stop(stopper), progress.shown():
+    with signals_stop(stopper.ask), progress.shown(), filling(plan.directory):
         tuner.fit()
     shutil.rmtree(plan.directory / "ray", ignore_errors=True)
     guard.reraise()
-    return stopper.is_out_of_time() or len(journal.ended()) >= study.budget.trials
+    if len(journal.ended()) >= study.budget.trials:
+        return True
+    rule.refuse_to_go_on()
+    return not stopper.was_asked_to_stop and bool(plan.limits.came_too_short())
 
 
 def _name_of(trial: Trial) -> str:
@@ -239,23 +280,5 @@ def _resources(study: Study) -> tune.PlacementGroupFactory:
         # hundredth of a core would keep the last worker of a full machine waiting for ever.
         return tune.PlacementGroupFactory([{"memory": 1}])
     worker = study.resources.per_worker
-    return tune.PlacementGroupFactory([{"CPU": worker.cpus, "GPU": worker.gpus}])
-
-
-@contextmanager
-def _signals_stop(stopper: SweepStopper) -> Iterator[None]:
-    """The first signal stops the trials and keeps what is done; the second ends at once."""
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        if stopper.was_asked_to_stop:
-            raise KeyboardInterrupt
-        # Nothing is printed here: the interrupted code may be in the middle of a line itself.
-        stopper.was_asked_to_stop = True
-
-    before = {name: signal.signal(name, stop) for name in SIGNALS}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
+    memory = {"memory": worker.memory_bytes} if worker.memory else {}
+    return tune.PlacementGroupFactory([{"CPU": worker.cpus, "GPU": worker.gpus, **memory}])

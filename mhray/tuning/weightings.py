@@ -1,7 +1,6 @@
 """What the weightings of a study's trials forbid: loss weights beside them, and weighted losses."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
 
 from mhray.errors import ConfigError
 from mhray.heads import Head, heads_config
@@ -12,14 +11,10 @@ from mhray.tuning.left_out import Variant, searched_weights
 from mhray.tuning.rules import Finding, metrics_of, weighing_paths, weighs
 from mhray.tuning.space import walk
 from mhray.tuning.study import Study
+from mhray.tuning.world import MakeWeighting
 from mhray.tuning.yaml_lines import Location
 
 GROUP = "weighting"
-
-# Of a run's section ``model``, the classes of the heads that it trains, and their loss weights.
-MakeWeighting: TypeAlias = Callable[
-    [Mapping[str, Any], Mapping[str, int], Mapping[str, float]], Weighting
-]
 
 
 def unfit_weightings(
@@ -40,6 +35,7 @@ def unfit_weightings(
                 incomparable |= dict.fromkeys(_incomparable(study, weighting))
     yield from ((location, message) for message, location in places.items())
     yield from incomparable
+    yield from () if incomparable else _weighted_otherwise(study, found)
 
 
 def _deciding(study: Study, found: Sequence[Variant]) -> list[Variant]:
@@ -72,3 +68,23 @@ def _incomparable(study: Study, weighting: Weighting) -> Iterator[Finding]:
     for location, metric in metrics_of(study) if not weighing_paths(study) else ():
         if problem := why_incomparable(metric, weighting):
             yield location, problem
+
+
+def _weighted_otherwise(study: Study, found: Sequence[Variant]) -> Iterator[Finding]:
+    """A weighted loss, where files of a searched group weigh it one way and another."""
+    first: dict[str, Variant] = {}
+    for variant in found:
+        weights = (variant.model.get("weighting"), variant.model.get("loss_weights"))
+        first.setdefault(str(weights), variant)
+    one, *others = first.values()
+    if not others or weighing_paths(study):
+        return
+    reason = f"weighted otherwise under {_shown(others[0])} than under {_shown(one)}"
+    for location, metric in metrics_of(study):
+        if metric == "val/loss":
+            remedy = "write val/acc_mean or val/<head>_loss"
+            yield location, f"{metric} is {reason}, so that small weights win; {remedy}"
+
+
+def _shown(variant: Variant) -> str:
+    return " ".join(variant.options) or "base"

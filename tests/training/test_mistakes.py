@@ -27,14 +27,21 @@ VALUES = {
     "per_worker=null": "per_worker.cpus: should be a number above 0, found null\n"
     "per_worker.gpus: should be a number of at least 0, found null",
     "per_worker.gpus=-1": "per_worker.gpus: should be a number of at least 0, found -1",
+    "per_worker.memory=2": "per_worker.memory: should be a size such as 512MiB or 2GiB, or null, "
+    "found 2",
     "select.metric=null": "select.metric: should be text, found null",
     "test=maybe": 'test: should be true or false, found "maybe"',
     "ckpt_path=5": "ckpt_path: should be the path of a .ckpt file, or null, found 5",
     "data.data_dir=null": "data.data_dir: should be text, found null",
+    "data.source=1": "data.source: should be the name of a data set that can be built, or null, "
+    "found 1",
+    "data.augment=flip": "data.augment: should be null, or what is done to training images, as in "
+    '{crop: 4, flip: true}, found "flip"',
     "model.net=null": "model.net: should be a network with its _target_, as in configs/model, "
     "found null",
     "model.optimizer=adam": "model.optimizer: should be an optimiser with its _target_, as in "
     'configs/module, found "adam"',
+    "model.optimizer.lr=hot": 'model.optimizer.lr: should be a number, found "hot"',
     "model.scheduler=step": "model.scheduler: should be a scheduler with its _target_, chosen by "
     'scheduler=OPTION, or null, found "step"',
     "model.scheduler={_target_: StepLR, step_size: 0}": f"model.scheduler.step_size: {WHOLE} 0",
@@ -49,6 +56,8 @@ VALUES = {
     "trainer.limit_val_batches=0": f"trainer.limit_val_batches: {LIMIT} 0",
     "trainer.limit_val_batches=0.0": f"trainer.limit_val_batches: {LIMIT} 0.0",
     "trainer.limit_test_batches=false": f"trainer.limit_test_batches: {LIMIT} false",
+    "trainer.gradient_clip_val=much": "trainer.gradient_clip_val: should be a number of at least "
+    '0, or null for none, found "much"',
     "trainer.logger=true": "trainer.logger: should be false, since loggers are a group of their "
     "own, as in logger=csv, found true",
     "trainer.enable_checkpointing=false": "trainer.enable_checkpointing: should be true, since a "

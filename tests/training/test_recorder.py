@@ -4,20 +4,25 @@ import math
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mhray.errors import StorageError
+from mhray.training import outbox
 from mhray.training.epochs import EpochRow
 from mhray.training.outbox import Outbox
 from mhray.training.recorder import StudyRecorder, _cut, _name
-from mhray.training.tracking import open_tracking
+from mhray.training.tracking import expect_tracking, open_tracking
 
 
 @pytest.fixture
@@ -332,9 +337,9 @@ class Server:
         self.process.wait()
 
 
-@pytest.fixture
-def server(tmp_path):
-    server = Server(tmp_path)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("server"))
     server.start()
     yield server
     server.stop()
@@ -357,3 +362,75 @@ def test_a_server_that_goes_away_delays_nobody_and_gets_everything_once(server, 
     assert recorder.close(30) == 0
     assert_one_run_each(tracking, trials=4)
     assert points_of(tracking, "trial 3", "val/left_acc") == [(e, 0.5) for e in range(1, 21)]
+
+
+class Silent(socketserver.BaseRequestHandler):
+    """A server that takes a request and never answers."""
+
+    def handle(self):
+        while self.request.recv(1024):
+            pass
+
+
+class Broken(BaseHTTPRequestHandler):
+    """A server that answers every request with 500."""
+
+    def do_GET(self):
+        self.send_error(500)
+
+    def log_message(self, *_):
+        """Nothing, where the base class writes to standard error."""
+
+
+class Impostor(ThreadingHTTPServer):
+    """Something else at the address of a server that was killed, whose port may be free later."""
+
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_port = True
+
+    def server_bind(self):
+        while True:
+            try:
+                return super().server_bind()
+            except OSError:
+                time.sleep(0.1)
+
+
+@contextmanager
+def in_place_of(server, handler):
+    with Impostor(("127.0.0.1", server.port), handler) as impostor:
+        threading.Thread(target=impostor.serve_forever, daemon=True).start()
+        yield
+        impostor.shutdown()
+
+
+def wait_for_error(recorder, part):
+    give_up = time.monotonic() + 120
+    while part not in recorder.last_error:
+        assert time.monotonic() < give_up, recorder.last_error
+        time.sleep(0.1)
+
+
+def test_a_resumed_start_needs_no_mlflow_whatever_answers_in_its_place(
+    server, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(outbox, "LONGEST_PAUSE", 0.5)
+    place, study = (server.uri, "silence", tmp_path), ("x", "j", tmp_path / "m.jsonl")
+    first = StudyRecorder(open_tracking(*place), *study)
+    first.study_started("", {}, {})
+    assert first.close(30) == 0
+    server.stop()
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    away = StudyRecorder(expect_tracking(*place), *study, may_be_away=True)
+    run_trial(away, 0)
+    wait_for_error(away, "NewConnectionError")
+    for handler, why in ((Silent, "ReadTimeoutError"), (Broken, "too many 500 error")):
+        with in_place_of(server, handler):
+            wait_for_error(away, why)
+    assert away.close(0.1) == 4
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    server.start()
+    assert StudyRecorder(expect_tracking(*place), *study, may_be_away=True).close(30) == 0
+    assert sorted(runs(open_tracking(*place))) == ["trial 0", "x"]
+    assert points_of(open_tracking(*place), "trial 0", "val/left_acc") == [(1, 0.5), (2, 0.5)]

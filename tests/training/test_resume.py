@@ -1,13 +1,16 @@
 """A checkpoint to go on from: what is refused before training, and what a run takes over."""
 
 import csv
+import io
+import pickle
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
 from mhray.errors import ConfigError
-from mhray.training.resume import read_checkpoint
+from mhray.training.resume import mend, read_checkpoint
 from mhray.training.run import check_run, compose_run, train
 
 QUICK = ["trainer.accelerator=cpu", "trainer.limit_train_batches=1", "data.batch_size=60"]
@@ -115,3 +118,81 @@ def test_a_table_that_is_none_is_named(typed, trained):
     code, _, error = typed(*overrides, "trainer.max_epochs=3", "logger=csv")
     problem = "cannot be read as a table of epochs; move it away, or write logger=none"
     assert (code, error) == (2, f"error: {table}: {problem}\n")
+
+
+@pytest.fixture
+def directory(trained, tmp_path):
+    """A trial's, with both checkpoints whole."""
+    for name in ("last.ckpt", "best.ckpt"):
+        shutil.copy(trained[0], tmp_path / name)
+    return tmp_path
+
+
+def one_bit_flipped(content):
+    """In the middle, where the weights are; PyTorch loads such a file."""
+    changed = bytearray(content)
+    changed[len(changed) // 2] ^= 1
+    return bytes(changed)
+
+
+class Malicious:
+    def __reduce__(self):
+        return Path.mkdir, (Path("called"),)
+
+
+def malicious(content):
+    saved = torch.load(io.BytesIO(content), weights_only=True)
+    file = io.BytesIO()
+    torch.save(saved | {"extra": Malicious()}, file)
+    return file.getvalue()
+
+
+DAMAGE = {
+    "empty": lambda content: b"",
+    "cut off": lambda content: content[:-1000],
+    "one bit": one_bit_flipped,
+    "rubbish": lambda content: b"rubbish" * 1000,
+    "of another program": lambda content: pickle.dumps({"state_dict": {}}),
+    "malicious": malicious,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_trial_with_a_damaged_checkpoint_goes_on_from_its_best_one(
+    directory, damage, monkeypatch
+):
+    monkeypatch.chdir(directory)
+    last, best = directory / "last.ckpt", directory / "best.ckpt"
+    last.write_bytes(damage(last.read_bytes()))
+    said = mend(directory)
+    assert said.startswith(f"{last} is no checkpoint")
+    assert said.endswith("; the trial goes on from best.ckpt")
+    assert last.read_bytes() == best.read_bytes()
+    assert (directory / "last.ckpt.damaged").exists()
+    assert not Path("called").exists()
+    assert mend(directory) is None
+
+
+def test_a_trial_without_a_whole_checkpoint_begins_again(directory):
+    for name in ("last.ckpt", "best.ckpt"):
+        (directory / name).write_bytes(b"rubbish")
+    last = directory / "last.ckpt"
+    assert mend(directory) == f"{last} is no checkpoint; the trial begins again"
+    assert {path.name for path in directory.iterdir()} == {
+        "last.ckpt.damaged",
+        "best.ckpt.damaged",
+    }
+
+
+def test_whole_checkpoints_are_left_as_they_are(directory):
+    assert mend(directory) is None
+    assert {path.name for path in directory.iterdir()} == {"last.ckpt", "best.ckpt"}
+
+
+def test_a_malicious_checkpoint_is_refused_by_a_run(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(malicious(trained[0].read_bytes()))
+    with pytest.raises(ConfigError, match=r"ckpt_path: .* is no checkpoint \(Weights only load"):
+        check_run(compose_run([*trained[1], f"ckpt_path={path}", "trainer.max_epochs=3"]))
+    assert not Path("called").exists()

@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import torch
 
 from mhray.errors import ConfigError, DivergedError, HeadMismatchError, StorageError
 from mhray.heads import Head
+from mhray.models.cnn import SimpleCNN
 from mhray.training.cost import mflop_per_image
 from mhray.training.result import RunResult
 from mhray.training.run import (
@@ -259,6 +261,19 @@ def test_a_checkpoint_is_made_of_tensors_and_plain_values(small_run, tmp_path):
 def test_a_loss_that_is_not_finite_ends_the_run(small_run, tmp_path):
     with pytest.raises(DivergedError, match=r"epoch 1"):
         run_in(tmp_path, [*small_run, "model.optimizer.lr=1e30"])
+
+
+def test_a_run_ends_where_validation_alone_diverges(small_run, tmp_path, monkeypatch):
+    healthy = SimpleCNN.forward
+
+    def overflowing(self, images):
+        scale = 1.0 if self.training else math.inf
+        return {name: scale * logits for name, logits in healthy(self, images).items()}
+
+    monkeypatch.setattr(SimpleCNN, "forward", overflowing)
+    with pytest.raises(DivergedError) as error:
+        run_in(tmp_path, small_run)
+    assert str(error.value).startswith("val/left_loss: nan in epoch 1, but train's losses are")
 
 
 def test_the_test_split_is_evaluated_from_a_checkpoint(small_run, tmp_path):

@@ -9,8 +9,9 @@ import pytest
 from mlflow import MlflowClient
 
 from mhray.errors import StorageError
+from mhray.training.experiment import absolute_uri
 from mhray.training.outbox import RunUpdate
-from mhray.training.tracking import absolute_uri, open_tracking
+from mhray.training.tracking import open_tracking
 
 REMEDY = "write sqlite:///mlflow.db, or the address of a running MLflow server"
 

@@ -10,6 +10,7 @@ KEYS = (
     "paths, data, model, trainer, logger, tags, seed, workers, per_worker, select, test, "
     "ckpt_path, changes"
 )
+WORDS = f"{KEYS}, experiment, module, scheduler, weighting"
 MODELS = ", ".join(
     f"cifar100mh_{family}{size}"
     for family in ("cnn", "convnext", "efficientnet", "vit")
@@ -23,7 +24,8 @@ STRAY = {
     "nope=1": f"nope: unknown key; one of: {KEYS}",
     "sead=1": f"sead: unknown key; did you mean seed? (one of: {KEYS})",
     "select.foo=1": "select.foo: unknown key; one of: metric, mode",
-    "per_worker.gpu=1": "per_worker.gpu: unknown key; did you mean gpus? (one of: cpus, gpus)",
+    "per_worker.gpu=1": "per_worker.gpu: unknown key; did you mean gpus? "
+    "(one of: cpus, gpus, memory)",
 }
 UNREAD = {
     "model.net.nope=1": f"model.net.nope: unknown key; one of: {NETWORK}",
@@ -34,8 +36,9 @@ UNREAD = {
     "mean step_size? (one of: step_size, gamma, last_epoch)",
 }
 LACKING = {
-    "sed=3": f"sed: unknown key; did you mean seed? (one of: {KEYS})",
-    "trainr.max_epochs=3": f"trainr: unknown key; did you mean trainer? (one of: {KEYS})",
+    "sed=3": f"sed: unknown key; did you mean seed? (one of: {WORDS})",
+    "schedulr=step": f"schedulr: unknown key; did you mean scheduler? (one of: {WORDS})",
+    "trainr.max_epochs=3": f"trainr: unknown key; did you mean trainer? (one of: {WORDS})",
     "max_epochs=3": "max_epochs: unknown key; write trainer.max_epochs=3",
     "optimizer.lr=3": "optimizer.lr: unknown key; write model.optimizer.lr=3",
     "data_dir=x": "data_dir: unknown key; write paths.data_dir=x or data.data_dir=x",

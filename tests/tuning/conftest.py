@@ -6,6 +6,20 @@ from mhray.tuning.schedulers import PastTrial
 from mhray.tuning.study import Study
 
 
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    """A clock that stands until it is moved."""
+    return Clock()
+
+
 @pytest.fixture
 def a_study():
     """A study of two searched paths, with sections replaced as asked."""

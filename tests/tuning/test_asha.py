@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray.tune.schedulers import TrialScheduler
 
-from mhray.tuning.asha import bracket_of, first_rungs
+from mhray.tuning.rungs import bracket_of, first_rungs
 from mhray.tuning.schedulers import PastTrial, stopping_scheduler
 
 WITHIN = {"asha": {"grace_epochs": 1, "keep_one_in": 3, "within": "model"}}

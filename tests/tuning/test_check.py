@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
@@ -9,15 +8,17 @@ from hydra.errors import HydraException
 from mhray.errors import ConfigError, DataNotFoundError
 from mhray.heads import Head
 from mhray.training.run import weighting_of
+from mhray.tuning.capacity import Capacity
 from mhray.tuning.check import check_study
 from mhray.tuning.study_file import read_study
+from mhray.tuning.world import World
 
-STUDIES = Path(__file__).parents[1] / "broken_studies"
 HEADS = (Head("left", 10), Head("right", 10))
 VELOCITY = Head("velocity", 8, scale="log", is_skewed=True)
 CONFIGS = {
     "train.yaml": "defaults: [_self_, {model: cnn}, {experiment: null}]\n"
-    "trainer: {max_epochs: 10, devices: 1, repeats: 1, fast: false}",
+    "trainer: {max_epochs: 10, devices: 1, repeats: 1, fast: false}\nworkers: 1\n"
+    "per_worker: {gpus: 0, cpus: 1}\nselect: {metric: val/acc_mean, mode: max}",
     "model/cnn.yaml": "{loss_weights: null, net: {depth: 3}, optimizer: {lr: 1e-3}}",
     "model/dwa.yaml": "{loss_weights: {}, net: {}, weighting: {_target_: "
     "mhray.models.weighting.DWA, _partial_: true, temperature: 2}}",
@@ -55,6 +56,7 @@ def try_out(config):
         raise ConfigError(f"model.net.depth: {layers} are too many")
     if 12 % config.model.net.get("heads", 1):
         raise ConfigError(f"model.net.heads: {config.model.net.heads}\nmodel.net.dim: 12")
+    return 1000 * layers
 
 
 @pytest.fixture
@@ -91,14 +93,15 @@ def check(configs, composed, tmp_path, monkeypatch):
         written = STUDY % (base, search, way, metric, resources, grace, enqueue)
         path.write_text(written, encoding="utf-8")
         world = {
-            "available_cpus": 2,
-            "available_gpus": 1,
+            "available": Capacity(2, 1, "here", 2**33),
+            "free_bytes": lambda _: 2**30,
+            "check": lambda _: None,
             "read_heads": lambda _: HEADS,
             "make_weighting": weighting_of,
             "compose": compose_run,
             "try_out": try_out,
         }
-        return check_study(read_study(path), **(world | others))
+        return check_study(read_study(path), World(**(world | others)))
 
     return run
 
@@ -115,12 +118,45 @@ def test_a_fitting_study_comes_back_with_its_heads(check):
 
 
 ONE_OF = "model: {one_of: {cnn: {}, vit: {model.net.heads: {integer: [1, 3]}}}}"
-BROKEN = yaml.safe_load((STUDIES / "by_the_world.yaml").read_text(encoding="utf-8"))
+TOO_DEEP = "model: {one_of: {cnn: {model.net.depth: {integer: [1, 3]}}, deep: {%s}}}"
+BOTH = "model.net.depth: {integer: [%s]}, trainer.repeats: {integer: [%s]}"
+REFUSED = [
+    ({"base": "experiment: deep"}, "study.yaml:2: base: model.net.depth: 9 are too many"),
+    (
+        {"search": TOO_DEEP % "model.net.depth: {integer: [7, 9]}"},
+        "study.yaml:3: search.model.one_of.deep: model.net.depth: 9 are too many",
+    ),
+    (
+        {"search": TOO_DEEP % ""},
+        "study.yaml:3: search.model.one_of.deep: model.net.depth: 9 are too many",
+    ),
+    (
+        {"search": "model: {one_of: {cnn: {}, vit: {model.net.heads: {choice: [4, 5]}}}}"},
+        (
+            "study.yaml:3: search.model.one_of.vit.model.net.heads.choice[1]: model.net.heads: 5; "
+            "model.net.dim: 12"
+        ),
+    ),
+    (
+        {"search": BOTH % ("1, 4", "1, 2")},
+        (
+            "study.yaml:3: search: the highest values of all ranges together: "
+            "model.net.depth: 4 are too many"
+        ),
+    ),
+    (
+        {"search": "model: {one_of: {cnn: {}, vit: {}}}, model.net.depth: {integer: [1, 2]}"},
+        (
+            "study.yaml:3: search.model.net.depth: with model=vit: Could not override "
+            "'model.net.depth'."
+        ),
+    ),
+]
 
 
-@pytest.mark.parametrize("mistake", BROKEN, ids=lambda mistake: mistake["says"])
-def test_what_the_run_the_data_and_the_machine_refuse_is_named(check, mistake):
-    assert problems(check, **mistake["wrong"]) == [mistake["says"]]
+@pytest.mark.parametrize(("study", "says"), REFUSED)
+def test_the_entry_that_is_to_blame_is_named(check, study, says):
+    assert problems(check, **study) == [says]
 
 
 @pytest.mark.parametrize(
@@ -146,8 +182,8 @@ def test_examples_are_tried_together_and_none_is_composed_twice(check, composed)
     options = f"model: {{one_of: {{cnn: {{}}, vit: {space}}}}}"
     check(search=f"{options}, trainer.devices: {{integer: [1, 2]}}")
     assert sorted(composed) == sorted(set(composed))
-    # One by itself, to see which heads and which weighting it has, and four with examples.
-    assert len([overrides for overrides in composed if "model=vit" in overrides]) == 5
+    # One by itself, to see which heads and which weighting it has, and three with examples.
+    assert len([overrides for overrides in composed if "model=vit" in overrides]) == 4
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from mhray.errors import StudyConflictError
 from mhray.tuning.grid import parameters_of, refuse_another_grid, seed_of
 from mhray.tuning.journal import Journal
 from mhray.tuning.samplers import sampler_of
-from mhray.tuning.search import overrides_of, samples_of
+from mhray.tuning.trial_overrides import overrides_of, samples_of
 
 SEARCH = {
     "weighting": {"one_of": {"equal": {}, "fixed": {"model.loss_weights.sum": {"choice": [2, 4]}}}},

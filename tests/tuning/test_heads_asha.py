@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from ray.tune.schedulers import TrialScheduler
 
 from mhray.training.epochs import EpochRow
-from mhray.tuning.heads_asha import dominates
+from mhray.tuning.front import dominates
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.schedulers import PastTrial, stopping_scheduler
 

@@ -9,6 +9,7 @@ from mhray.tuning.study import dump_study
 
 DATA = {"fingerprint": "f00d", "seed": 0, "val_fraction": 0.1}
 SELECTION = Selection("val/acc_mean", "max")
+WEIGHTS = {"simplex": ["left", "right"]}
 
 
 def a_row(epoch, value, best=None):
@@ -73,12 +74,12 @@ def test_the_best_epoch_is_the_earliest_of_equals(journal, study):
 
 
 def test_seconds_add_up_over_starts(journal, study, tmp_path):
-    spent = journal.seconds()
+    spent = journal.spent.seconds
     journal.end(start_trial(journal, study), "FAIL", failure="why")
     resumed = Journal.open(study, tmp_path)
-    assert resumed.seconds() > spent > 0
-    resumed.save_seconds()
-    assert Journal.open(study, tmp_path).seconds() > resumed.seconds() - 1
+    assert resumed.spent.seconds > spent > 0
+    resumed.save_spent()
+    assert Journal.open(study, tmp_path).spent.seconds > resumed.spent.seconds - 1
     assert journal.trial(0).failure == "why"
 
 
@@ -106,20 +107,42 @@ def test_a_reopened_trial_keeps_what_was_drawn(journal, study, tmp_path):
     assert again.suggest_float("x", 0.0, 1.0) == drawn
 
 
+RATE = "model.optimizer.lr"
+
+
 @pytest.mark.parametrize(
-    ("sections", "key"),
+    ("sections", "path", "line"),
     [
-        ({"base": {"trainer.max_epochs": 3}}, "base"),
-        ({"search": {"model.optimizer.lr": {"uniform": [0.1, 0.2]}}}, "search"),
-        ({"objectives": [{"maximize": "val/left_acc"}]}, "objectives"),
-        ({"select": {"maximize": "val/left_acc"}}, "select"),
-        ({"enqueue": ["class_count"]}, "enqueue"),
+        ({"base": {"trainer.max_epochs": 3}}, "base.trainer.max_epochs", "9 -> 3 (other value)"),
+        (
+            {"search": {"model.loss_weights": WEIGHTS, RATE: {"uniform": [0.1, 0.2]}}},
+            f"search.{RATE}",
+            "{log_uniform: [0.0001, 0.01]} -> {uniform: [0.1, 0.2]} (other kind)",
+        ),
+        (
+            {"objectives": [{"maximize": "val/left_acc"}]},
+            "objectives",
+            "[{maximize: 'val/acc_mean'}] -> [{maximize: 'val/left_acc'}] (other value)",
+        ),
+        (
+            {"select": {"maximize": "val/left_acc"}},
+            "select.maximize",
+            "'val/acc_mean' -> 'val/left_acc' (other value)",
+        ),
+        ({"enqueue": ["class_count"]}, "enqueue", "null -> ['class_count'] (other value)"),
     ],
 )
-def test_another_study_of_the_same_name_is_refused(journal, study, a_study, sections, key):
+@pytest.mark.parametrize("accepts", [False, True])
+def test_another_study_of_the_same_name_is_refused(
+    journal, study, a_study, sections, path, line, accepts
+):
     journal.begin(dump_study(study), DATA, {})
-    with pytest.raises(StudyConflictError, match=f"another study named s: {key} was .*, is "):
-        journal.begin(dump_study(a_study(**sections)), DATA, {})
+    with pytest.raises(StudyConflictError) as refused:
+        journal.begin(dump_study(a_study(**sections)), DATA, {}, accepts_changes=accepts)
+    assert str(refused.value) == (
+        f"name: the journal holds another study named s:\n  {path}: {line}\n"
+        f"write another name, or take back what cannot change: {path}"
+    )
 
 
 def test_a_study_from_before_there_were_given_trials_goes_on(journal, study):
@@ -148,12 +171,15 @@ def test_a_sampler_that_is_told_something_else_is_refused(
 def test_a_sampler_that_is_told_the_same_may_follow(a_study, tmp_path):
     for kind in ("random", "qmc", "tpe", "cmaes"):
         study = a_study(**FRONT, sampler={kind: {}})
-        Journal.open(study, tmp_path).begin(dump_study(study), DATA, {})
+        journal = Journal.open(study, tmp_path)
+        journal.begin(dump_study(study), DATA, {}, accepts_changes=True)
 
 
 def test_another_data_set_is_refused(journal, study):
     journal.begin(dump_study(study), DATA, {})
-    with pytest.raises(StudyConflictError, match="fingerprint was f00d, is beef; write another"):
+    with pytest.raises(
+        StudyConflictError, match=r"data\.fingerprint: 'f00d' -> 'beef' \(other data\)\nwrite"
+    ):
         journal.begin(dump_study(study), {**DATA, "fingerprint": "beef"}, {})
 
 

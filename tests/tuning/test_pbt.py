@@ -12,7 +12,8 @@ from mhray.tuning.journal import Journal
 from mhray.tuning.pbt import PopulationBasedTraining
 from mhray.tuning.samplers import sampler_of
 from mhray.tuning.scheduler_kinds import Pbt
-from mhray.tuning.search import SearchPlan, overrides_of
+from mhray.tuning.search import SearchPlan
+from mhray.tuning.trial_overrides import overrides_of
 
 CONTINUE, NOOP = TrialScheduler.CONTINUE, TrialScheduler.NOOP
 

@@ -7,7 +7,14 @@ from rich.console import Console
 from mhray.heads import Head
 from mhray.training.epochs import EpochRow, Selection
 from mhray.tuning.record import TrialRecord
-from mhray.tuning.report import best_of, front_line, front_of, print_result, trials_to_test
+from mhray.tuning.report import (
+    best_of,
+    failed_line,
+    front_line,
+    front_of,
+    print_result,
+    trials_to_test,
+)
 
 SELECTION = Selection("val/acc_mean", "max")
 SHOWN = {"left_acc": "left", "right_acc": "right", "acc_mean": "mean"}
@@ -186,3 +193,13 @@ def test_a_row_that_lacks_a_head_has_no_mean(a_grid):
         del record.test["test/right_acc"]
     text = printed(study, records, heads=[Head("left", 10), Head("right", 10)])
     assert cells_of(text, "weighting=dwa") == ["weighting=dwa", "1", "0.300", "-", "-"]
+
+
+def test_failed_trials_are_named_in_a_line(a_record):
+    records = [
+        a_record(number, 0.5, state=state) for number, state in enumerate(("FAIL", "PRUNED"))
+    ]
+    assert failed_line([]) == failed_line(records[1:]) == ""
+    failed = [*records, a_record(7, state="FAIL")]
+    why = "why is in checkpoints/<trial>/failure.txt"
+    assert failed_line(failed) == f"failed: trial 0, 7; {why}"

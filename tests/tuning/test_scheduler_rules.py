@@ -45,7 +45,9 @@ def test_a_population_is_drawn_by_a_sampler_that_learns_nothing(a_study, kind):
 @pytest.mark.parametrize("kind", ["tpe", "cmaes", "gp", "nsga2"])
 def test_a_population_is_drawn_by_no_sampler_that_learns(a_study, kind):
     reason = "all trials of a population are drawn before one has ended to learn from"
-    message = f"{kind} cannot be combined with pbt: {reason}; write {{random: {{}}}}"
+    message = (
+        f"{kind} cannot be combined with pbt: {reason}; write {{random: {{}}}} or {{qmc: {{}}}}"
+    )
     study = a_study(**POPULATION | {"sampler": {kind: {}}})
     assert list(unfit_scheduler(study)) == [(("sampler",), message)]
 
@@ -53,7 +55,7 @@ def test_a_population_is_drawn_by_no_sampler_that_learns(a_study, kind):
 def test_a_population_is_drawn_from_no_grid(a_study):
     message = (
         "grid cannot be combined with pbt: who takes over goes on with values that no grid has; "
-        "write {random: {}}"
+        "write {random: {}} or {qmc: {}}"
     )
     study = a_study(**POPULATION | {"sampler": {"grid": {}}})
     assert list(unfit_scheduler(study)) == [(("sampler",), message)]

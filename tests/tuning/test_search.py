@@ -7,14 +7,9 @@ from mhray.training.project import shipped_directory
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.samplers import sampler_of
-from mhray.tuning.search import (
-    SearchPlan,
-    StudySearch,
-    baselines_of,
-    overrides_of,
-    samples_of,
-)
+from mhray.tuning.search import SearchPlan, StudySearch, baselines_of
 from mhray.tuning.study_file import load_study
+from mhray.tuning.trial_overrides import overrides_of, samples_of
 
 
 class Listener:

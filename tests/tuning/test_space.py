@@ -186,7 +186,7 @@ def test_hydra_reads_an_override_back_as_the_same_value(value):
     assert (type(parsed.value()), parsed.value()) == (type(value), value)
 
 
-@pytest.mark.parametrize("word", ["cifar100mh_cnn", "val/acc_mean", "data/my-set.v1"])
+@pytest.mark.parametrize("word", ["cifar100mh_cnn", "val/acc_mean", "data/my-set.v1", "1GiB"])
 def test_plain_words_need_no_quotes(word):
     assert format_override("key", word) == f"key={word}"
 

@@ -13,15 +13,19 @@ def test_every_key_but_name_and_search_has_a_default():
         "objectives": [{"maximize": "val/acc_mean"}],
         "select": {"maximize": "val/acc_mean"},
         "sampler": {"tpe": {"startup_trials": 10, "seed": 0}},
+        "enqueue": None,
         "scheduler": None,
-        "budget": {"trials": 24, "hours": None},
+        "budget": {"trials": 24, "hours": None, "gpu_hours": None},
         "resources": {
             "parallel_trials": "auto",
             "workers_per_trial": 1,
-            "per_worker": {"cpus": 1.0, "gpus": 0.0},
+            "per_worker": {"cpus": 1.0, "gpus": 0.0, "memory": None},
             "retries": 2,
+            "stall_minutes": None,
+            "open_to_network": False,
         },
         "storage": "studies",
+        "keep_checkpoints": 10,
         "journal": "auto",
         "mlflow": {"tracking_uri": "sqlite:///mlflow.db", "register_best_as": None},
         "confirm": None,
@@ -32,7 +36,8 @@ def test_a_dumped_study_is_the_same_study_when_read_again():
     one_of = {"one_of": {"cnn": {"model.net.depth": {"integer": [1, 3]}}, "vit": {}}}
     search = {"model": one_of, "model.loss_weights": {"simplex": "heads", "floor": 0.1}}
     raw = SMALLEST | {"base": {"a.b": None, "c": 1, "d": "x"}, "search": search}
-    study = Study.model_validate(raw | {"scheduler": {"asha": {}}, "sampler": {"random": {}}})
+    raw |= {"enqueue": ["class_count", {"model": "vit"}], "scheduler": {"asha": {"by": "heads"}}}
+    study = Study.model_validate(raw | {"sampler": {"nsga2": {}}})
     assert Study.model_validate(dump_study(study)) == study
 
 
@@ -51,3 +56,24 @@ def test_the_kind_of_a_section_is_its_class():
 def test_a_study_cannot_be_changed():
     with pytest.raises(ValidationError, match="frozen"):
         Study.model_validate(SMALLEST).name = "other"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("..", ".", "", "../other", "/etc/passwd", "a/b", "~", ".hidden", "a b", "$HOME"),
+        *("a\u2044b", "a\uff0fb", "a\u2215b", "\u202eab", "\u00e9", "a\n", "a\0b"),
+        *("a\\b", "C:a", "\\\\server\\a"),
+    ],
+)
+def test_a_name_cannot_leave_the_storage(name):
+    with pytest.raises(ValidationError, match="should be a plain file name"):
+        Study.model_validate(SMALLEST | {"name": name})
+
+
+def test_a_dumped_study_has_no_password():
+    raw = SMALLEST | {"mlflow": {"tracking_uri": "http://me:a%2Fb:c@host:5000"}}
+    raw |= {"journal": "postgresql://me:secret@host/db?sslpassword=secret&a=1"}
+    dumped = dump_study(Study.model_validate(raw))
+    assert dumped["mlflow"]["tracking_uri"] == "http://me:***@host:5000"
+    assert dumped["journal"] == "postgresql://me:***@host/db?sslpassword=***&a=1"

@@ -129,3 +129,22 @@ def test_a_loss_with_weights_that_change_is_no_objective_and_stops_no_trial(a_st
         (("objectives", 0, "minimize"), message),
         (("select", "minimize"), message),
     ]
+
+
+def test_files_that_weigh_the_losses_otherwise_have_no_common_loss(a_study, tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "heavy.yaml").write_text(
+        "# @package _global_\nmodel: {loss_weights: {left: 3}}\n"
+    )
+    search = {"experiment": {"choice": ["cifar100mh_cnn", "heavy"]}}
+    study = a_study(base={}, search=search, objectives=[LOSS])
+    assert found_in(study, tmp_path) == [
+        (
+            ("objectives", 0, "minimize"),
+            (
+                "val/loss is weighted otherwise under experiment=heavy than under "
+                "experiment=cifar100mh_cnn, so that small weights win; write val/acc_mean or "
+                "val/<head>_loss"
+            ),
+        )
+    ]

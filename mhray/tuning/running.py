@@ -1,0 +1,114 @@
+"""Running what is missing of a study, as far as its budget goes."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from mhray.errors import StorageError
+from mhray.training.connection import connected
+from mhray.training.resume import mend
+from mhray.tuning.checked_study import CheckedStudy
+from mhray.tuning.courses import Reached
+from mhray.tuning.journal import Journal
+from mhray.tuning.kept import KeptCheckpoints
+from mhray.tuning.limits import Limits
+from mhray.tuning.progress import Progress
+from mhray.tuning.quote import Quote
+from mhray.tuning.quoting import Quoting
+from mhray.tuning.recording import MlflowObserver
+from mhray.tuning.search import SearchPlan
+from mhray.tuning.speeds import USUAL_LEAD
+from mhray.tuning.standings import Standings
+from mhray.tuning.sweep import SweepPlan, run_trials
+from mhray.tuning.time_left import TimeLeft
+
+
+def run_missing(
+    checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, console: Console
+) -> bool:
+    """Run the trials that are missing; returns whether the study is at its end, or its budget."""
+    study = checked.study
+    ended = journal.ended()
+    if len(ended) >= study.budget.trials:
+        console.print(f"all {len(ended)} trials have ended; this is their result", markup=False)
+        return True
+    _refuse_checkpoints_of_others(checked.directory, journal)
+    quoting = Quoting(checked)
+    stand = [Reached.of(record) for record in journal.trials()]
+    known = quoting.of(stand, journal.spent.seconds)
+    limits = Limits(
+        study,
+        checked.max_epochs,
+        journal.spent,
+        journal.trials,
+        known.by_options if known else {},
+    )
+    if limits.leaves_nothing(journal.orphans()):
+        console.print(_what_ended(limits, journal), markup=False)
+        return True
+    plan = _plan(checked, mlflow, limits)
+    progress = _progress(checked, journal, console, known)
+    for line in quoting.lines(stand, journal.spent.seconds):
+        console.print(line, markup=False)
+    kept = KeptCheckpoints(study, journal, checked.trial_directory)
+    kept.delete_superfluous()
+    for orphan in journal.orphans():
+        if damage := mend(checked.trial_directory(orphan.number)):
+            console.print(f"trial {orphan.number}: {damage}", markup=False, soft_wrap=True)
+    resources = study.resources
+    with connected(
+        needs_dashboard=resources.workers_per_trial > 1, is_open=resources.open_to_network
+    ):
+        is_at_its_end = run_trials(study, journal, plan, [mlflow, kept], progress)
+    kept.delete_left_over()
+    if is_at_its_end and len(journal.ended()) < study.budget.trials:
+        console.print(_what_ended(limits, journal), markup=False)
+    return is_at_its_end
+
+
+def _refuse_checkpoints_of_others(directory: Path, journal: Journal) -> None:
+    """A trial goes on from what lies in its directory, which an empty journal knows nothing of."""
+    if not journal.trials() and any(directory.glob("checkpoints/*/*.ckpt")):
+        raise StorageError(
+            f"journal: holds no trial of this study, but {directory / 'checkpoints'} does; put the "
+            "journal back that they belong to, or write another name to start anew"
+        )
+
+
+def _plan(checked: CheckedStudy, mlflow: MlflowObserver, limits: Limits) -> SweepPlan:
+    return SweepPlan(
+        directory=checked.directory,
+        data_dir=Path(checked.base.data.data_dir),
+        config_dir=checked.config_dir,
+        parallel_trials=checked.parallel_trials,
+        search=SearchPlan(
+            max_epochs=checked.max_epochs,
+            seed=checked.base.seed,
+            trial_directory=checked.trial_directory,
+            run_id_of=mlflow.run_id_of,
+            heads=checked.compared_heads,
+            has_room=limits.has_room,
+        ),
+        limits=limits,
+    )
+
+
+def _progress(
+    checked: CheckedStudy, journal: Journal, console: Console, known: Quote | None
+) -> Progress:
+    study, max_epochs = checked.study, checked.max_epochs
+    standings = Standings(
+        study.selection, checked.shown_metrics, study.budget.trials, journal.ended()
+    )
+    past = journal.trials()
+    usual = (known.epoch, known.lead) if known else (None, USUAL_LEAD)
+    time_left = TimeLeft(study, max_epochs, checked.parallel_trials, past, *usual)
+    return Progress(console, standings, time_left, max_epochs)
+
+
+def _what_ended(limits: Limits, journal: Journal) -> str:
+    """The limit that ended the sweep, and what becomes of the trials that it left."""
+    standing = len(journal.orphans())
+    left = f"; a larger one goes on with {standing} more that stand" if standing else ""
+    ended = len(journal.ended())
+    return f"{limits.came_too_short()} is used up after {ended} trials{left}; this is their result"

@@ -1,0 +1,1 @@
+"""Attacks on real sweeps; ``make chaos`` runs them, ``make test`` does not."""

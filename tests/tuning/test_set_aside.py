@@ -1,0 +1,105 @@
+"""A fresh start keeps what was there, under a name with which it can be gone on with."""
+
+from datetime import datetime
+from pathlib import Path
+
+import optuna
+import pytest
+
+from mhray.tuning import set_aside as module
+from mhray.tuning.journal import Journal
+from mhray.tuning.samplers import sampler_of
+from mhray.tuning.set_aside import finish_setting_aside, set_aside
+from mhray.tuning.storage import open_storage
+from mhray.tuning.study import dump_study
+
+MORNING = datetime.fromisoformat("2026-11-28T04:15:00+00:00")
+PLACES = ["auto", "sqlite:///{}/shared.db", "journal-file:{}/studies/s/shared.log"]
+DATED = "s-20261128-0415"
+
+
+@pytest.fixture(params=PLACES, ids=["auto", "url", "file"])
+def begun(a_study, tmp_path, request):
+    """A study with a finished trial and its files; gives study and directory."""
+    directory = tmp_path / "studies" / "s"
+    study = a_study(journal=request.param.format(tmp_path))
+    begin(study, directory)
+    return study, directory
+
+
+def begin(study, directory):
+    for part in ("checkpoints/0", "mlflow-artifacts"):
+        (directory / part).mkdir(parents=True)
+    for file in ("checkpoints/0/best.ckpt", "mlflow.jsonl", "lock", "mlflow-artifacts/model"):
+        (directory / file).write_text(file)
+    journal = Journal.open(study, directory)
+    journal.begin(dump_study(study), {}, {})
+    number = journal.ask(sampler_of(study, 0)).number
+    journal.end(number, "FAIL", checkpoint=f"{directory}/checkpoints/0/best.ckpt")
+
+
+def kept_trials(study, directory, name=DATED):
+    kept = study.model_copy(update={"name": name})
+    return Journal.open(kept, directory.with_name(name)).trials()
+
+
+def assert_kept_whole_and_begun_anew(study, directory):
+    target = directory.with_name(DATED)
+    [record] = kept_trials(study, directory)
+    assert Path(record.checkpoint) == target / "checkpoints" / "0" / "best.ckpt"
+    assert Path(record.checkpoint).read_text() == "checkpoints/0/best.ckpt"
+    assert (target / "mlflow.jsonl").is_file()
+    assert (directory / "mlflow-artifacts" / "model").is_file(), "MLflow looks for it here"
+    assert not (directory / "checkpoints").exists()
+    assert Journal.open(study, directory).is_empty()
+
+
+def test_the_old_study_is_kept_whole_and_the_new_one_is_empty(begun):
+    study, directory = begun
+    assert set_aside(study, directory, MORNING) == DATED
+    assert_kept_whole_and_begun_anew(study, directory)
+
+
+def test_two_fresh_starts_of_a_minute_have_two_names(begun):
+    study, directory = begun
+    names = []
+    for _ in range(2):
+        names.append(set_aside(study, directory, MORNING))
+        journal = Journal.open(study, directory)
+        journal.begin(dump_study(study), {}, {})
+    assert names == [DATED, f"{DATED}-2"]
+    assert [len(kept_trials(study, directory, name)) for name in names] == [1, 0]
+
+
+def test_where_there_is_no_study_nothing_is_set_aside(a_study, tmp_path):
+    study = a_study(journal=f"sqlite:///{tmp_path}/shared.db")
+    optuna.create_study(storage=study.journal, study_name="s").ask()
+    for place in (study, a_study()):
+        assert set_aside(place, tmp_path, MORNING) == ""
+    assert len(optuna.load_study(storage=study.journal, study_name="s").trials) == 1
+
+
+class CutOffError(Exception):
+    """Raised in a test where a process would be killed."""
+
+
+@pytest.mark.parametrize("act", ["copy", "delete", "_entries", "relocated"])
+def test_a_fresh_start_that_is_cut_off_is_finished_by_the_next_start(begun, monkeypatch, act):
+    study, directory = begun
+
+    def cut_off(*_):
+        raise CutOffError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, act, cut_off)
+        with pytest.raises(CutOffError):
+            set_aside(study, directory, MORNING)
+    finish_setting_aside(study, directory)
+    assert_kept_whole_and_begun_anew(study, directory)
+
+
+def test_the_name_is_free_again_in_a_shared_journal(a_study, tmp_path):
+    study = a_study(journal=f"sqlite:///{tmp_path}/shared.db")
+    begin(study, tmp_path / "studies" / "s")
+    set_aside(study, tmp_path / "studies" / "s", MORNING)
+    assert optuna.get_all_study_names(open_storage(study.journal)) == [DATED]

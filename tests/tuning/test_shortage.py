@@ -1,0 +1,59 @@
+import pytest
+
+from mhray.tuning.capacity import Capacity, parallel_trials
+from mhray.tuning.shortage import checkpoint_bytes, missing_room
+from mhray.tuning.study import Resources
+
+MACHINE = Capacity(8, 2, "a machine", 2**33)
+
+
+@pytest.mark.parametrize(
+    ("resources", "fit"),
+    [
+        ({"per_worker": {"memory": "3GiB"}}, 2),
+        ({"per_worker": {"memory": "2GiB"}, "workers_per_trial": 2}, 2),
+        ({"per_worker": {"gpus": 0.5}}, 4),
+        ({"per_worker": {"cpus": 3.0}}, 2),
+        ({"per_worker": {"memory": "16GiB"}}, 1),
+        ({"parallel_trials": 7}, 7),
+    ],
+)
+def test_as_many_trials_run_as_what_is_scarcest_allows(resources, fit):
+    assert parallel_trials(Resources.model_validate(resources), MACHINE) == fit
+
+
+@pytest.fixture
+def room(a_study, tmp_path):
+    """What is said of a study of three trials of a million parameters, where so much is free."""
+    study = a_study(storage=str(tmp_path))
+    return lambda free: list(missing_room(study, 10**6, lambda _: free))
+
+
+def test_a_disk_has_to_hold_two_checkpoints_of_each_trial(room, tmp_path):
+    assert room(72 * 10**6) == []
+    [(location, message)] = room(50 * 10**6)
+    assert location == ("budget", "trials")
+    assert message == (
+        f"the checkpoints of 3 trials take 68.66 MiB in {tmp_path}, where 47.68 MiB are free; "
+        "write a storage with more room, or fewer trials"
+    )
+
+
+def test_checkpoints_that_a_study_has_written_already_need_no_more_room(room, tmp_path):
+    written = tmp_path / "s" / "checkpoints" / "0"
+    written.mkdir(parents=True)
+    (written / "last.ckpt").write_bytes(b"0" * 10**6)
+    assert room(71 * 10**6) == []
+
+
+def test_a_checkpoint_is_as_large_as_what_is_counted_for_it(tmp_path):
+    import torch
+
+    net = torch.nn.Linear(999, 1000)
+    optimizer = torch.optim.AdamW(net.parameters())
+    net(torch.randn(2, 999)).sum().backward()
+    optimizer.step()
+    state = {"state_dict": net.state_dict(), "optimizer_states": [optimizer.state_dict()]}
+    torch.save(state, tmp_path / "last.ckpt")
+    counted = checkpoint_bytes(10**6) / 2
+    assert counted <= (tmp_path / "last.ckpt").stat().st_size < 1.01 * counted
