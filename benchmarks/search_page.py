@@ -15,12 +15,8 @@ from markdown_parts import table as markdown
 from scipy.stats import spearmanr
 
 MHRAY, BARE, RAY = "mhray", "bare Optuna", "Ray's OptunaSearch"
-<<<<<<< HEAD
 TRIED = "mhray, last epoch of 20"  # no study has it
-REFERENCE = "NAS-Bench-201 CIFAR-100"
-=======
 REFERENCE, EIGHT_HEADS = "NAS-Bench-201 CIFAR-100", "HPOBench-MLP"  # of earlier measurements
->>>>>>> main
 GOAL = 0.6  # of the regret of Ray's combination
 DRAWS = 10_000  # of the bootstrap
 SAMPLE = 2000  # rows of a table whose ranks are compared

@@ -104,11 +104,7 @@ class Mhray(Side):
         self._study = optuna.create_study(
             storage=storage, direction="maximize", study_name="oracle"
         )
-<<<<<<< HEAD
-        journal = Journal(self._study, storage, self._study.directions)
-=======
         journal = Journal(self._study, storage, directions_of(study))
->>>>>>> main
         self._search = StudySearch(study, journal, plan, [], self._guard)
         self._scheduler = stopping_scheduler(study, task.epochs, [], ())
         self._trials = {}
