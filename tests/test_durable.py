@@ -1,12 +1,14 @@
 """That files which matter are whole or as they were."""
 
 import ast
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import mhray
 from mhray.durable import replacing, write_durably
+from mhray.training.directory import make_directory
 
 # Who may write into a file in place, and why: appended lines, probes, and folders renamed later.
 IN_PLACE = {
@@ -73,3 +75,14 @@ def _writes_in_place(path):
         if (is_open or is_write) and "draft" not in ast.unparse(node.func):
             return True
     return False
+
+
+def test_ranks_that_begin_together_have_one_directory_and_one_config(tmp_path):
+    def begin(_rank):
+        for _ in range(100):
+            make_directory(tmp_path)
+            write_durably(tmp_path / "config.yaml", "seed: 1\n", is_shared=True)
+
+    with ThreadPoolExecutor(4) as ranks:
+        list(ranks.map(begin, range(4)))
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]

@@ -32,7 +32,7 @@ def make_directory(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # by another rank of the same run
     except OSError as error:
         raise StorageError(
             f"{directory}: cannot be written ({os.strerror(error.errno or 0)}); "

@@ -125,7 +125,7 @@ def take_over(start: Path, best: Path) -> None:
     earlier = start.with_name("best.ckpt")
     if best.is_file() or not earlier.is_file():
         return
-    with replacing(best) as draft:
+    with replacing(best, is_shared=True) as draft:  # by all ranks
         shutil.copyfile(earlier, draft)
 
 

@@ -168,7 +168,8 @@ def train(
     """
     make_directory(directory)
     with filling(directory):
-        write_durably(directory / "config.yaml", without_password(OmegaConf.to_yaml(config)))
+        text = without_password(OmegaConf.to_yaml(config))
+        write_durably(directory / "config.yaml", text, is_shared=True)  # by all ranks
     seed_everything(config.seed, verbose=False)
     datamodule, module = build(config)
 
