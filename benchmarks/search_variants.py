@@ -50,7 +50,9 @@ class Variant(ComparingTPE):
 
     @override
     def compared(self, trials):
-        shown = self._rule(trials)
+        if all(one.state != TrialState.PRUNED for one in trials):
+            return trials
+        shown = sorted(self._rule(trials), key=lambda one: one.number)
         self._complete = sum(one.state == TrialState.COMPLETE for one in shown)
         return shown
 
@@ -69,19 +71,31 @@ def without_stopped(trials):
 
 
 def last_epoch_of(enough):
-    """What mhray's TPE looks at."""
-    return lambda trials: comparable(trials, enough)
+    """Complete trials alone once they are enough.
+
+    Until then those that finished the last epoch that enough have, each complete with its value
+    there; until then everything.
+    """
+
+    def rule(trials):
+        ended = [one for one in trials if one.state in ENDED]
+        running = [one for one in trials if one.state == TrialState.RUNNING]
+        complete = [one for one in ended if one.state == TrialState.COMPLETE]
+        if len(complete) >= enough:
+            return complete + running
+        epochs = {epoch for one in ended for epoch in one.intermediate_values}
+        for epoch in sorted(epochs, reverse=True):
+            came = [one for one in ended if not math.isnan(_value_at(epoch, one))]
+            if len(came) >= enough:
+                return [_ended_at(epoch, one) for one in came] + running
+        return ended + running
+
+    return rule
 
 
 def once_complete(enough):
-    """Complete trials alone once they are enough; until then everything."""
-
-    def rule(trials):
-        shown = without_stopped(trials)
-        complete = sum(one.state == TrialState.COMPLETE for one in shown)
-        return shown if complete >= enough else everything(trials)
-
-    return rule
+    """Complete trials alone once they are enough; until then everything. mhray has it with 20."""
+    return lambda trials: comparable(trials, enough)
 
 
 def others_behind(enough):
@@ -94,7 +108,7 @@ def as_many_behind(enough, trials, *, ranked=1, rest=True):
 
     All before those are behind, or not shown.
     """
-    shown = {one.number: one for one in comparable(trials, enough)}
+    shown = {one.number: one for one in last_epoch_of(enough)(trials)}
     others = [one for one in everything(trials) if one.number not in shown]
     compared = sum(one.state in ENDED for one in shown.values())
     first = max(0, len(others) - ranked * compared)
@@ -104,6 +118,16 @@ def as_many_behind(enough, trials, *, ranked=1, rest=True):
 def ranks(trials):
     """All that ended, each with its rank among those that finished the last epoch that it did."""
     return [_ranked(one, trials) if one.state in ENDED else one for one in everything(trials)]
+
+
+def _value_at(epoch, trial):
+    return trial.intermediate_values.get(epoch, math.nan)
+
+
+def _ended_at(epoch, trial):
+    ended = copy(trial)
+    ended.state, ended.value = TrialState.COMPLETE, trial.intermediate_values[epoch]
+    return ended
 
 
 def _behind(trial):

@@ -1,10 +1,10 @@
-"""What TPE looks at where trials are stopped: trials that came equally far."""
+"""What TPE looks at where trials are stopped: the complete ones alone, once they are enough."""
 
 from logging import DEBUG
-from math import isnan, nan
 
 import optuna
-from hypothesis import assume, given
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 from optuna.samplers import TPESampler
@@ -12,82 +12,39 @@ from optuna.trial import TrialState, create_trial
 
 from mhray.tuning.compared import ENOUGH, ComparingTPE, comparable
 
+# Of `group`, with which mhray draws.
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 COMPLETE, PRUNED, FAIL, RUNNING = (
     TrialState[name] for name in ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
 )
-LAST = 5
 SPACE = {"x": FloatDistribution(0, 1)}
 
 
-def a_trial(state, values=(), x=0.5):
-    """A trial with the best value so far after each epoch."""
-    best = dict(enumerate(values, 1))
-    value = best[len(values)] if state == COMPLETE else None
+def a_trial(state, value=0.1, x=0.5, name="x"):
+    """A trial that said its value after its first epoch."""
     return create_trial(
-        state=state, value=value, params={"x": x}, distributions=SPACE, intermediate_values=best
+        state=state,
+        value=value if state == COMPLETE else None,
+        params={name: x},
+        distributions={name: FloatDistribution(0, 1)},
+        intermediate_values={1: value},
     )
 
 
-VALUES = st.sampled_from([0.1, 0.2, 0.3])
-STOPPED = st.lists(VALUES | st.just(nan), max_size=LAST - 1)
-TRIALS = st.lists(
-    st.builds(a_trial, st.just(COMPLETE), st.lists(VALUES, min_size=LAST, max_size=LAST))
-    | st.builds(a_trial, st.sampled_from([PRUNED, FAIL, RUNNING]), STOPPED),
-    max_size=10,
-)
-FEW_COMPLETE = st.tuples(
-    st.lists(st.builds(a_trial, st.just(COMPLETE), st.just([0.1] * 4 + [0.3])), max_size=3),
-    st.lists(st.builds(a_trial, st.just(PRUNED), STOPPED), min_size=3, max_size=8),
-).map(lambda both: both[1][:2] + both[0] + both[1][2:])
+TRIALS = st.lists(st.sampled_from(TrialState).map(a_trial), max_size=10)
 ENOUGHS = st.integers(1, 6)
 
 
-def numbered(trials):
-    for number, trial in enumerate(trials):
-        trial.number = number
-    return trials
-
-
-def of(trials, *states):
-    return [trial for trial in trials if trial.state in states]
-
-
-def finished(epoch, trials):
-    """Those that ended, and said something of an epoch that is a number."""
-    ended = of(trials, COMPLETE, PRUNED)
-    return [one for one in ended if not isnan(one.intermediate_values.get(epoch, nan))]
+def numbers(trials, *states):
+    return [number for number, trial in enumerate(trials) if trial.state in states]
 
 
 @given(TRIALS, ENOUGHS)
-def test_running_trials_are_always_seen_and_failed_ones_never(trials, enough):
-    seen = comparable(numbered(trials), enough)
-    assert of(seen, RUNNING) == of(trials, RUNNING)
-    assert of(seen, FAIL) == []
-
-
-@given(TRIALS, ENOUGHS)
-def test_enough_complete_trials_are_all_that_is_compared(trials, enough):
-    complete = of(numbered(trials), COMPLETE)
-    assume(len(complete) >= enough)
-    assert of(comparable(trials, enough), COMPLETE, PRUNED) == complete
-
-
-@given(FEW_COMPLETE, st.integers(4, 5))
-def test_before_that_all_have_their_value_at_the_last_epoch_that_enough_finished(trials, enough):
-    reached = [e for e in range(1, LAST + 1) if len(finished(e, numbered(trials))) >= enough]
-    came = finished(reached[-1], trials) if reached else []
-    wanted = [(one.number, COMPLETE, one.intermediate_values[reached[-1]]) for one in came]
-    as_they_are = [(one.number, one.state, one.value) for one in trials]
-    seen = [(one.number, one.state, one.value) for one in comparable(trials, enough)]
-    assert seen == (wanted or as_they_are)
-
-
-@given(TRIALS, ENOUGHS)
-def test_what_was_told_is_not_changed(trials, enough):
-    before = [(t.state, t.values, dict(t.intermediate_values)) for t in numbered(trials)]
-    comparable(trials, enough)
-    after = [(t.state, t.values, dict(t.intermediate_values)) for t in trials]
-    assert str(after) == str(before)  # of which some are nan
+def test_once_enough_are_complete_the_stopped_ones_alone_are_left_out(trials, enough):
+    is_enough = len(numbers(trials, COMPLETE)) >= enough
+    others = [trial for trial in trials if trial.state != PRUNED]
+    seen = comparable(trials, enough)
+    assert [id(one) for one in seen] == [id(one) for one in (others if is_enough else trials)]
 
 
 def draws(sampler, told, count=4):
@@ -97,55 +54,64 @@ def draws(sampler, told, count=4):
     return [study.ask(SPACE).params["x"] for _ in range(count)]
 
 
-def tpe(seed=0):
-    return TPESampler(seed=seed, multivariate=True)
+def tpe(startup_trials=10):
+    return TPESampler(n_startup_trials=startup_trials, seed=0, multivariate=True, group=True)
 
 
-def comparing(startup_trials=10, seed=0):
-    return ComparingTPE(startup_trials, seed=seed, multivariate=True)
-
-
-def whole(x, value, epochs=LAST):
-    return a_trial(COMPLETE, [value] * epochs, x)
+def comparing(startup_trials=10):
+    return ComparingTPE(startup_trials, seed=0, multivariate=True, group=True)
 
 
 # Good ones lie near 0. Of the stopped ones all are better than they, and lie near 1.
-FULL = [whole(index / 40, 0.3 - index / 100) for index in range(ENOUGH)]
-STOPPED_ONES = [a_trial(PRUNED, [0.5] * 3, 1 - index / 50) for index in range(30)]
+FULL = [a_trial(COMPLETE, 0.3 - index / 100, index / 40) for index in range(ENOUGH)]
+STOPPED = [a_trial(PRUNED, 0.5, 1 - index / 50) for index in range(30)]
 
 
 def test_stopped_trials_do_not_move_what_is_drawn_once_enough_are_complete():
-    told = [*STOPPED_ONES[:15], *FULL, *STOPPED_ONES[15:]]
+    told = [*STOPPED[:15], *FULL, *STOPPED[15:]]
     assert draws(comparing(), told) == draws(tpe(), FULL)
     assert draws(tpe(), told) != draws(tpe(), FULL)  # or this test could not fail
 
 
-def test_until_then_it_is_drawn_as_if_all_had_ended_at_the_same_epoch():
-    as_if = [whole(t.params["x"], t.intermediate_values[3], 3) for t in FULL[1:] + STOPPED_ONES]
-    assert draws(comparing(), FULL[1:] + STOPPED_ONES) == draws(tpe(), as_if)
+@pytest.mark.parametrize(
+    ("startup_trials", "told"),
+    [(10, FULL[1:] + STOPPED), (ENOUGH + 1, FULL + STOPPED[:5]), (10, FULL), (10, FULL[:3])],
+    ids=["few complete", "many at random", "none stopped", "few and none stopped"],
+)
+def test_else_optunas_own_draws_come_out(startup_trials, told):
+    assert draws(comparing(startup_trials), told) == draws(tpe(startup_trials), told)
 
 
-def test_where_none_was_stopped_optunas_own_draws_come_out():
-    running = [a_trial(RUNNING, [0.1], 0.9), a_trial(FAIL, [0.1], 0.2)]
-    for told in (FULL, FULL[:3], FULL + running):
-        assert draws(comparing(), told) == draws(tpe(), told)
-
-
-def test_more_trials_at_random_need_more_trials_to_compare():
-    told = FULL + STOPPED_ONES[:5]
-    as_if = [whole(t.params["x"], t.intermediate_values[3], 3) for t in told]
-    assert draws(comparing(ENOUGH + 1), told) == draws(tpe(), as_if)
+def test_failed_trials_move_nothing():
+    told = [*FULL, a_trial(FAIL, 0.9, 0.9), *STOPPED]
+    assert draws(comparing(), told) == draws(tpe(), FULL)
 
 
 def test_the_trial_in_question_and_those_that_run_beside_it_keep_their_places():
-    told = [*FULL, a_trial(RUNNING, [0.1], 0.03), a_trial(PRUNED, [0.1])]
+    told = [*FULL, a_trial(RUNNING, 0.1, 0.03), a_trial(PRUNED)]
     assert draws(comparing(), told, 8) == draws(tpe(), told[:-1], 8)
+
+
+def test_an_option_that_only_stopped_trials_had_is_drawn_from_all_of_its_space():
+    study = optuna.create_study(direction="maximize", sampler=comparing())
+    study.add_trials([*FULL, *(a_trial(PRUNED, 0.5, 0.5 + i / 1000, "y") for i in range(30))])
+    drawn = [study.ask({"y": FloatDistribution(0, 1)}).params["y"] for _ in range(30)]
+    assert min(drawn) < 0.2
+    assert max(drawn) > 0.8
+
+
+def test_what_was_told_stays_in_the_journal_as_it_was():
+    study = optuna.create_study(direction="maximize", sampler=comparing())
+    study.add_trials(FULL + STOPPED)
+    before = study.get_trials()
+    study.ask(SPACE)
+    assert study.get_trials()[:-1] == before
 
 
 def test_no_draw_announces_a_study(caplog):
     optuna.logging.enable_propagation()
     study = optuna.create_study(direction="maximize", sampler=comparing())
-    study.add_trials(FULL + STOPPED_ONES)
+    study.add_trials(FULL + STOPPED)
     with caplog.at_level(DEBUG):
         study.ask(SPACE)
     assert caplog.records == []
