@@ -84,6 +84,7 @@ def test_a_failure_is_one_trials_and_what_can_pass_is_tried_again(failing):
     assert done.returncode == 0, done.stdout + done.stderr
     ends = ["COMPLETE", "COMPLETE", "FAIL", "FAIL", "COMPLETE", "COMPLETE"]
     assert [trial.state.name for trial in trials] == ends
+    assert "not finite in epoch 2" in trials[3].user_attrs["failure"]
     rows = [[row["metrics"] for row in trial.user_attrs["epochs"]] for trial in trials]
     assert rows[0] == rows[1] == rows[4] == rows[5]
     retries = set(RETRY.findall(done.stdout))

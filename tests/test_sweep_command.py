@@ -213,16 +213,6 @@ def test_a_sweep_has_its_study_to_itself_and_ends_at_a_sigterm(sweep, short_stud
     assert f"another sweep runs this study (process {process.pid} on " in error
 
 
-def test_a_trial_that_diverges_is_one_failed_trial(command, short_study, tmp_path):
-    wild = "search.model.optimizer.lr={choice: [1e30, 1e31]}"
-    done = command("mhray.sweep", *short_study, wild, "budget.trials=2", ONE_AT_A_TIME)
-    assert done.returncode == 4, done.stdout + done.stderr
-    assert [trial.state.name for trial in trials_in(tmp_path)] == ["FAIL", "FAIL"]
-    assert "no trial is complete" in done.stdout
-    assert all("not finite in epoch 1" in t.user_attrs["failure"] for t in trials_in(tmp_path))
-    assert [trial.user_attrs["starts"] for trial in trials_in(tmp_path)] == [1, 1]
-
-
 def test_a_trial_with_two_workers_is_a_worker_group(command, short_study, tmp_path):
     group = ["resources.workers_per_trial=2", "budget.trials=1", "mlflow.register_best_as=null"]
     done = command("mhray.sweep", *short_study, *group)
@@ -237,6 +227,7 @@ def test_hours_end_a_study_and_no_other_takes_its_name(command, sweep, short_stu
     spent = [*short_study, "budget.hours=0.001", ONE_AT_A_TIME]
     done = command("mhray.sweep", *spent)
     assert done.returncode == 4, done.stdout + done.stderr
+    assert "no trial is complete" in done.stdout
     code, out, _ = sweep(*spent)
     assert code == 4
     assert "budget.hours is used up after 0 trials" in out

@@ -183,6 +183,8 @@ class Arena:
         pause = share * (quiet.seconds - quiet.shown.get(target.name, 0.0))
         sweep.watch(lambda: bool(self._victims(sweep, target)), LONGEST)
         sweep.watch(lambda: False, pause)
+        # Between two trials there may be none.
+        sweep.watch(lambda: bool(self._victims(sweep, target)), LONGEST)
         victims = self._victims(sweep, target)
         if sweep.code() is not None or not victims:
             return Blow(target.name, None, self._now(sweep))
