@@ -7,6 +7,7 @@ import argparse
 import importlib
 import json
 import statistics
+from functools import cache
 
 import pytest
 
@@ -35,16 +36,21 @@ def kinds(oracle):
 
 
 @pytest.fixture(scope="module")
-def nas(oracle):
-    return oracle.SOURCES[NAS].table(NAS)
+def table(oracle):
+    """Makes a table by its name, once."""
+    return cache(lambda name: oracle.SOURCES[name].table(name))
+
+
+@pytest.fixture(scope="module")
+def nas(table):
+    return table(NAS)
 
 
 @pytest.mark.parametrize(
     ("name", "heads", "front"), [(NAS, 3, 4), ("HPOLib", 4, 91), ("HPOBench-MLP", 8, 675)]
 )
-def test_each_table_has_its_known_front(oracle, name, heads, front):
-    table = oracle.SOURCES[name].table(name)
-    assert (len(table.heads), len(table.front)) == (heads, front)
+def test_each_table_has_its_known_front(table, name, heads, front):
+    assert (len(table(name).heads), len(table(name).front)) == (heads, front)
 
 
 def regrets(found):
@@ -68,6 +74,15 @@ def test_with_stopping_the_search_gets_as_far_with_a_fifth_of_the_epochs(oracle,
     curves = kinds["no crossing"]
     ours = [oracle.one_replay(sides["mhray"], nas, curves, seed, plan) for seed in SEEDS]
     assert regrets(ours) < 1.0
+
+
+@pytest.mark.parametrize("seed", [3, 8])
+def test_stopped_trials_do_not_make_worse_ones_look_good(oracle, sides, kinds, nas, seed):
+    # Two of the seeds that show it best. With TPE as Optuna has it 1.7 and 2.9 remain: some of the
+    # first trials to end are not good, and draw the search to where they are.
+    plan = oracle.Plan(27, 60, 4, stops=True)
+    found = oracle.one_replay(sides["mhray"], nas, kinds["crossing"], seed, plan)
+    assert found["mean_regret"] < 1.0  # points of accuracy
 
 
 def test_only_trials_of_a_full_length_are_told_as_complete(oracle, sides, kinds, nas):

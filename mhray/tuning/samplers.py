@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial
 from typing_extensions import override
 
 from mhray.tuning.cmaes import CmaEs
+from mhray.tuning.compared import ComparingTPE
 from mhray.tuning.grid import parameters_of
 from mhray.tuning.sampler_kinds import (
     CmaesSampler,
@@ -145,8 +146,8 @@ def _sampler_of(study: Study, drawn: int) -> BaseSampler:
 
 
 def _tpe(tpe: Tpe, drawn: int) -> BaseSampler:
-    return samplers.TPESampler(
-        n_startup_trials=tpe.startup_trials,
+    return ComparingTPE(
+        tpe.startup_trials,
         seed=tpe.seed + drawn,
         multivariate=True,
         group=True,

@@ -179,6 +179,26 @@ def test_a_sampler_does_not_warn_beside_running_trials(opened, kind, caplog):
     assert [record.message for record in caplog.records if record.levelno > INFO] == []
 
 
+ENDS = ["stopped", "complete", "complete"] * 12  # TPE looks at complete ones alone from 30 on
+
+
+def test_beside_stopped_trials_tpe_goes_on_alike_after_a_resume_and_changes_no_word(opened):
+    drawn, told = {}, {}
+    for name in ("a", "b"):
+        for part in (range(32), range(32, 36)):
+            search, journal, guard = opened(name, "tpe")
+            for number in part:
+                drawn[name, number] = search.suggest(str(number))["overrides"]
+                end(search, str(number), ENDS[number], number * 7 % 10 / 10)
+            guard.reraise()
+        told[name] = journal._study.get_trials(deepcopy=False)
+    assert all(drawn["a", number] == drawn["b", number] for number in range(36))
+    assert [t.state.name for t in told["a"]] == [STATES[one] for one in ENDS]
+    values = [t.intermediate_values for t in told["a"] if t.state.name == "PRUNED"]
+    wanted = [n * 7 % 10 / 10 for n in range(36) if ENDS[n] == "stopped"]
+    assert values == [dict.fromkeys((1, 3), value) for value in wanted]
+
+
 def rounded(value):
     return round(value, 9) if isinstance(value, float) else value
 
