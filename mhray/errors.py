@@ -12,6 +12,7 @@ MhrayError
 ├── StudyConflictError       the journal holds another study, or another sweep runs it
 ├── DivergedError            a loss became NaN or infinite
 ├── WorkerLostError          a process that trains is gone
+├── RayLostError             Ray, which starts the trials, is gone
 └── FailingTrialsError       too many trials of a sweep failed for the same reason
 
 A message has three parts: where, what is wrong, what to write instead.

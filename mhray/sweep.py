@@ -115,8 +115,9 @@ def _run(options: argparse.Namespace) -> int:
     from mhray.tuning.session import Wishes, rebuild, start  # noqa: PLC0415
 
     wishes = Wishes(options.extend, options.accept_changes, options.fresh)
-    run = rebuild if options.rebuild_mlflow else start
-    return run(checked, _command(options), wishes)
+    if options.rebuild_mlflow:
+        return rebuild(checked, wishes)
+    return start(checked, _command(options), wishes)
 
 
 def _count(text: str) -> int:

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 import torch
 
+from mhray.durable import write_durably
 from mhray.errors import DivergedError, MhrayError, WorkerLostError
 
 SUMMARY, TEXT = "failure.json", "failure.txt"
@@ -151,9 +152,7 @@ class Failure:
     def write(self, directory: Path) -> None:
         """Leave word in a trial's directory: a summary to read back, and a text for people."""
         for name, content in ((TEXT, self.text), (SUMMARY, json.dumps(asdict(self)))):
-            draft = directory / f".{name}"
-            draft.write_text(content, encoding="utf-8")
-            draft.replace(directory / name)
+            write_durably(directory / name, content)
 
 
 DIED = "its process died without a word: killed, or out of memory"

@@ -90,8 +90,6 @@ def delete_checkpoints(directory: Path) -> None:
     try:
         for path in directory.glob("*.ckpt*"):
             path.unlink(missing_ok=True)
-        for path in directory.glob(".*.ckpt"):
-            path.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(
             f"keep_checkpoints: {directory} cannot be cleared ({error.strerror}); make it "

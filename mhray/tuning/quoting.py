@@ -45,10 +45,9 @@ class Quoting:
         """What is missing of the study, if some trials were drawn and so many seconds spent."""
         return quote(self._plan(trials, spent), self._sweeps, self._timed)
 
-    def lines(self, trials: Sequence[Reached] = (), spent: float = 0.0) -> Iterator[str]:
-        """The quote, and what the disk will hold, for a person."""
-        plan = self._plan(trials, spent)
-        found = quote(plan, self._sweeps, self._timed)
+    def lines(self, found: Quote | None) -> Iterator[str]:
+        """What :meth:`of` found, and what the disk will hold, for a person."""
+        plan = self._plan()
         if found is None:
             names = " and ".join(unknown_networks(plan, self._sweeps)) or "its networks"
             reason = f"no sweep on this machine has trained {names} so"
@@ -57,7 +56,7 @@ class Quoting:
             yield f"quote: {_in_words(found, plan)}; {self._source()}"
         yield f"disk: up to {_size(disk_bytes(plan))} of checkpoints"
 
-    def _plan(self, trials: Sequence[Reached], spent: float) -> Plan:
+    def _plan(self, trials: Sequence[Reached] = (), spent: float = 0.0) -> Plan:
         checked = self._checked
         return Plan(
             checked.study,
@@ -81,7 +80,7 @@ def print_quote(checked: CheckedStudy, console: Console, *, times_networks: bool
     quoting = Quoting(checked)
     if times_networks:
         quoting.time_networks()
-    for line in quoting.lines():
+    for line in quoting.lines(quoting.of()):
         console.print(line, markup=False)
 
 

@@ -48,7 +48,7 @@ def run_missing(
         return True
     plan = _plan(checked, mlflow, limits)
     progress = _progress(checked, journal, console, known)
-    for line in quoting.lines(stand, journal.spent.seconds):
+    for line in quoting.lines(known):
         console.print(line, markup=False)
     kept = KeptCheckpoints(study, journal, checked.trial_directory)
     kept.delete_superfluous()

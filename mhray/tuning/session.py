@@ -139,13 +139,12 @@ def _extended(study: Study, journal: Journal, by: int) -> Study:
     return extended
 
 
-def rebuild(checked: CheckedStudy, command: str, wishes: Wishes = Wishes()) -> int:
+def rebuild(checked: CheckedStudy, wishes: Wishes = Wishes()) -> int:
     """Make MLflow agree with a study's journal; runs no trial. Returns the exit code, 0.
 
     Raises:
         StorageError: as :func:`start`, or MLflow's store holds what cannot be mended from here.
     """
-    del command
     with _open(checked, wishes) as opened:
         study = opened.checked.study
         if not opened.journal.trials():

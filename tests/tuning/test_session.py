@@ -117,4 +117,4 @@ def test_a_study_that_never_ran_cannot_be_rebuilt(checked, tmp_path):
     study = checked(patch_size=16)
     message = r"journal: it holds no trial of options; run the study first, or write the name of"
     with pytest.raises(StorageError, match=message):
-        rebuild(study, "", Wishes())
+        rebuild(study)
