@@ -62,7 +62,7 @@ def signature_of(spec: NetworkSpec) -> ModelSignature:
     """Images `(N, height, width, channels)` of uint8 to the columns of each predicted head."""
     channels, height, width = spec.image_shape
     images = TensorSpec(np.dtype(np.uint8), (-1, height, width, channels))
-    columns = [
+    columns: list[ColSpec | TensorSpec] = [
         ColSpec(kind, name)
         for head in spec.answered()
         for name, kind in zip(columns_of(head.name), KINDS.values(), strict=True)

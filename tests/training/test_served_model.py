@@ -150,9 +150,6 @@ def test_the_model_belongs_to_its_run(publish, tracking, request):
     assert version.run_id == tracking.run_id("study")
     tags = {"mhray.trial": "3"} | STANDING.tags
     assert (version.description, version.tags) == ("the best trial", tags)
-        "the best trial",
-        {"mhray.trial": "3", **STANDING.tags},
-    )
     (output,) = tracking.client.get_run(version.run_id).outputs.model_outputs
     assert tracking.client.get_logged_model(output.model_id).status == "READY"
 
