@@ -64,6 +64,6 @@ def read_pictures(
                 fitted = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
         except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
             raise DataFormatError(
-                f"{path}: cannot be read as a picture ({error}); leave it out, or write another file"
+                f"{path}: is no picture that can be read ({error}); leave it out"
             ) from None
         yield np.asarray(fitted).reshape(shape)
