@@ -80,7 +80,8 @@ class _Manager(RayActorManager):
         self, tracked_actor_task: TrackedActorTask, exception: Exception
     ) -> None:
         if isinstance(exception, OutOfMemoryError):
-            actor, _ = self._live_actors_to_ray_actors_resources[tracked_actor_task._tracked_actor]
+            tracked = tracked_actor_task._tracked_actor  # noqa: SLF001  as Tune's own does
+            actor, _ = self._live_actors_to_ray_actors_resources[tracked]
             type(self).tell(actor, str(exception))
             exception = RayActorError(error_msg=str(exception))
         super()._actor_task_failed(tracked_actor_task, exception)
