@@ -1,4 +1,4 @@
-"""What becomes of a process that Ray ends for its memory, told to Tune's own manager of processes."""
+"""What becomes of a process that Ray ends for its memory, told to the manager that Tune has."""
 
 from types import SimpleNamespace
 
