@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import pytest
-from ray.air.execution import FixedResourceManager
 from ray.air.execution._internal import RayActorManager, TrackedActor
 from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.exceptions import OutOfMemoryError, RayActorError
@@ -30,7 +29,7 @@ def told(tmp_path):
     def tell(error):
         heard = []
         with lost.told():
-            manager = tune_controller.RayActorManager(FixedResourceManager({"CPU": 1}))
+            manager = tune_controller.RayActorManager(SimpleNamespace())
         tracked = TrackedActor(1, on_error=lambda _actor, error: heard.append(error))
         manager._live_actors_to_ray_actors_resources[tracked] = (processes[1], None)
         manager._cleanup_actor = lambda tracked_actor: None
