@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,7 @@ RAY_ENVIRONMENT = {
 # address of 127.0.0.1 that it is given it replaces by a reachable one.
 CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 TOKEN, TOKEN_PATH, AUTHENTICATION = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"
+MODE = 0o600  # of the token's file
 
 # Unix sockets below Ray's directory may have at most 107 characters in all.
 TEMP_DIR = "MHRAY_RAY_TEMP_DIR"
@@ -100,12 +102,21 @@ def _leave_a_private_token() -> None:
     if TOKEN in os.environ or TOKEN_PATH in os.environ:
         return
     path = Path.home() / ".ray" / "auth_token"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32))
-    path.chmod(0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(secrets.token_hex(32))
+        # A home that is read-only refuses even to be told what it is already.
+        if stat.S_IMODE(path.stat().st_mode) != MODE:
+            path.chmod(MODE)
+    except OSError as error:
+        raise StorageError(
+            f"ray: {path}, which keeps its token, cannot be written "
+            f"({os.strerror(error.errno or 0)}); write 64 hexadecimal digits into a file that only "
+            f"you can read, and {TOKEN_PATH}=THAT_FILE in front of the command"
+        ) from None
 
 
 def _refuse_silence(address: str) -> None:

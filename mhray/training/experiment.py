@@ -79,7 +79,9 @@ def reason_of(error: Exception) -> str:
     """What MLflow, its database or the disk has to say, in one line."""
     if "filesystem tracking backend" in str(error):
         return "MLflow no longer writes plain directories"
-    return without_password(str(error)).splitlines()[0][:300]
+    # SQLAlchemy puts a hint for its own users before what the database said.
+    told = re.sub(r"^\(raised as a result of [^\n]*\n", "", str(error))
+    return without_password(told).splitlines()[0][:300]
 
 
 def unreachable(uri: str, error: Exception, key: str = URI_KEY) -> StorageError:

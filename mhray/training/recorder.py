@@ -60,6 +60,7 @@ class StudyRecorder:
         self._outbox = Outbox(path)
         self._epochs: dict[str, int] = {}
         self._states: dict[str, str] = {}
+        self._summary = RunUpdate(self._key, time=0, name="")
         for update in self._outbox.history():
             self._remember(update)
         if not may_be_away:
@@ -185,10 +186,12 @@ class StudyRecorder:
         at: float = 0.0,
     ) -> None:
         """Record how this start of the study ended; `metrics` are those of its best trial."""
+        run, summary = self._of_study(at), _best(metrics)
         self._add(
-            self._of_study(at),
+            run,
+            time=self._time_of_summary(run.time, summary),
             status=STATUS[state],
-            metrics=_best(metrics),
+            metrics=summary,
             tags=_tags({**tags, "mhray.state": state}),
         )
 
@@ -218,6 +221,13 @@ class StudyRecorder:
     def _of_study(self, at: float = 0.0) -> RunUpdate:
         return RunUpdate(self._key, _milliseconds(at or time.time()), name=self._study)
 
+    def _time_of_summary(self, now: int, metrics: Mapping[str, float]) -> int:
+        """MLflow shows the latest values, so these come last, even if the clock was put back."""
+        last = self._summary
+        if now > last.time:
+            return now
+        return last.time if metrics == last.metrics else last.time + 1
+
     def _of_trial(self, number: int, at: float = 0.0) -> RunUpdate:
         key, name = f"{self._key}/{number}", f"trial {number}"
         return RunUpdate(key, _milliseconds(at or time.time()), name, self._key)
@@ -228,6 +238,8 @@ class StudyRecorder:
         self._remember(update)
 
     def _remember(self, update: RunUpdate) -> None:
+        if update.key == self._key and update.metrics:
+            self._summary = update
         self._epochs[update.key] = max(update.step, self._epochs.get(update.key, 0))
         if state := update.tags.get("mhray.state"):
             self._states[update.key] = state

@@ -2,7 +2,8 @@
 
 The system ends a lock with its process, however that ends, so one is never stale. But a journal on
 a server may be open from other directories, and some shared file systems know no locks. There the
-journal says who holds it, and whoever has not said so for a while holds it no more.
+journal says who holds it, and whoever has not said so for a while holds it no more. Clocks differ
+and are put forward and back, so that is only believed once this process has listened in vain.
 """
 
 import fcntl
@@ -23,6 +24,7 @@ from mhray.errors import MhrayError, StudyConflictError
 
 BEAT = 20.0  # seconds
 STALE = 120.0  # seconds
+LISTENED_BEATS = 3
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,13 @@ class Holder:
     def __str__(self) -> str:
         return f"process {self.process} on {self.host}, started by {self.owner}"
 
-    def has_gone(self, now: float) -> bool:
-        """Whether it has ended, as far as can be known from here."""
-        if self.host == socket.gethostname() and not _is_alive(self.process):
-            return True
-        return abs(now - self.time) > STALE
+    def has_died(self) -> bool:
+        """Whether it has ended for certain."""
+        return self.host == socket.gethostname() and not _is_alive(self.process)
+
+    def silence(self, now: float) -> float:
+        """Seconds since it last said so, if the clocks agree; never negative."""
+        return abs(now - self.time)
 
 
 class HeldJournal(Protocol):
@@ -77,13 +81,15 @@ def locked(directory: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def held(journal: HeldJournal, name: str, beat: float = BEAT) -> Iterator[None]:
-    """A journal for one sweep alone, wherever else it is open.
+def held(
+    journal: HeldJournal, name: str, say: Callable[[str], None], beat: float = BEAT
+) -> Iterator[None]:
+    """A journal for one sweep alone, wherever else it is open; ``say`` tells what is waited for.
 
     Raises:
         StudyConflictError: another sweep runs the study.
     """
-    refuse_held(journal, name)
+    refuse_held(journal, name, say, beat)
     myself = _myself()
     journal.hold(asdict(myself))
     over = threading.Event()
@@ -91,7 +97,8 @@ def held(journal: HeldJournal, name: str, beat: float = BEAT) -> Iterator[None]:
     thread.start()
     try:
         # Of two that start at once, the last to write holds it.
-        refuse_held(journal, name, myself.key)
+        if not _is_held_by(journal, myself):
+            refuse_held(journal, name, say, beat)
         yield
     finally:
         over.set()
@@ -102,19 +109,33 @@ def held(journal: HeldJournal, name: str, beat: float = BEAT) -> Iterator[None]:
                 journal.hold({})
 
 
-def refuse_held(journal: HeldJournal, name: str, own_key: str = "") -> None:
-    """Refuses a journal that another sweep holds.
+def refuse_held(
+    journal: HeldJournal, name: str, say: Callable[[str], None], beat: float = BEAT
+) -> None:
+    """Refuses a journal that another sweep holds; listens for it, if it seems to be gone.
 
     Raises:
         StudyConflictError: and this is that sweep.
     """
     found = journal.holder()
-    if not found or found["key"] == own_key:
+    if not found or (other := Holder(**found)).has_died():
         return
-    other, now = Holder(**found), time.time()
-    if not other.has_gone(now):
-        wait = f" (if it has died, for {STALE - abs(now - other.time):.0f} s)"
-        raise _conflict(f"journal: {name}", str(other), wait)
+    where, silence, wait = f"journal: {name}", other.silence(time.time()), ""
+    if silence <= STALE:
+        wait = f" (if it has died, for {STALE - silence:.0f} s)"
+    elif _is_silent(journal, found, LISTENED_BEATS * beat, lambda words: say(f"{where}: {words}")):
+        return
+    raise _conflict(where, str(other), wait)
+
+
+def _is_silent(
+    journal: HeldJournal, found: Mapping[str, Any], seconds: float, say: Callable[[str], None]
+) -> bool:
+    """Whether a holder says nothing for so long, or that it is done, by no clock but this one's."""
+    who = f"{Holder(**found)}, seems to be gone"
+    say(f"{who}; it is taken over if it says nothing for {seconds:g} s")
+    time.sleep(seconds)
+    return journal.holder() in (found, {})
 
 
 def _is_locked(file: TextIO, directory: Path) -> bool:

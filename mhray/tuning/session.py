@@ -5,7 +5,7 @@ the journal holds before it does anything.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -102,9 +102,9 @@ def _open(checked: CheckedStudy, wishes: Wishes) -> Iterator[_Opened]:
     make_directory(directory)
     with locked(directory) as is_sure:
         # The log may be among what is moved.
-        with chatter_to(Path(os.devnull)):
+        with chatter_to(Path(os.devnull)) as out:
             finish_setting_aside(study, directory)
-            kept = _kept(study, directory) if wishes.starts_anew else ""
+            kept = _kept(study, directory, _saying(console_on(out))) if wishes.starts_anew else ""
         with chatter_to(directory / "log.txt") as out:
             console = console_on(out)
             if kept:
@@ -113,7 +113,8 @@ def _open(checked: CheckedStudy, wishes: Wishes) -> Iterator[_Opened]:
             datamodule.prepare_data()
             journal = Journal.open(study, directory)
             is_shared = not is_sure or study.journal != "auto"
-            with held(journal, study.name) if is_shared else nullcontext():
+            alone = held(journal, study.name, _saying(console)) if is_shared else nullcontext()
+            with alone:
                 changes = _begin(checked, journal, accepts_changes=wishes.accepts_changes)
                 extended = _extended(study, journal, wishes.extends_by)
                 lines = (
@@ -124,9 +125,13 @@ def _open(checked: CheckedStudy, wishes: Wishes) -> Iterator[_Opened]:
                 yield _Opened(goes_on, journal, console, lines)
 
 
-def _kept(study: Study, directory: Path) -> str:
+def _saying(console: Console) -> Callable[[str], None]:
+    return partial(console.print, markup=False)
+
+
+def _kept(study: Study, directory: Path, say: Callable[[str], None]) -> str:
     """The name under which the old study is kept; empty if there was none."""
-    refuse_held(Journal.open(study, directory), study.name)
+    refuse_held(Journal.open(study, directory), study.name, say)
     return set_aside(study, directory, datetime.now().astimezone())
 
 

@@ -14,7 +14,7 @@ from statistics import median, stdev
 
 import joblib
 from platformdirs import user_cache_path
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, ValidationError
 
 from mhray.durable import write_durably
 from mhray.training.load import Load
@@ -39,7 +39,7 @@ class Measured(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     load: Load
-    seconds_per_image: float
+    seconds_per_image: PositiveFloat
     epochs: int
 
 
@@ -57,8 +57,8 @@ class SweepSpeed(BaseModel):
 
     machine: str
     measured: tuple[Measured, ...]
-    seconds_before: float
-    lead: float
+    seconds_before: NonNegativeFloat
+    lead: NonNegativeFloat
 
 
 @dataclass(frozen=True)

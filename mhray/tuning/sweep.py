@@ -26,6 +26,7 @@ from mhray.tuning.failures import Failure, cause_of, forget_failure
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.limits import Limits
+from mhray.tuning.lost_memory import LostToMemory
 from mhray.tuning.lost_ray import EndWithoutRay
 from mhray.tuning.progress import Progress
 from mhray.tuning.schedulers import most_unfinished, scheduler_of
@@ -219,6 +220,7 @@ def run_trials(
         FailingTrialsError: too many trials failed for the same reason; the others are kept.
     """
     guard = Guard()
+    memory = LostToMemory(plan.search.trial_directory, guard)
     rule = FailureRule(progress.console, plan.directory / "checkpoints")
     ended = journal.ended()
     stopper = SweepStopper(plan.limits, rule, guard, progress)
@@ -241,6 +243,7 @@ def run_trials(
             stop=stopper,
             callbacks=[
                 StartsAndRetries(journal, plan.search, everyone, progress, guard),
+                memory,
                 HeldGpus(plan.limits),
                 EndWithoutRay(guard),
                 EndStalled(study.resources.stall_minutes, plan.search.trial_directory, guard),
@@ -252,7 +255,7 @@ def run_trials(
         ),
     )
     shutil.rmtree(plan.directory / "ray", ignore_errors=True)
-    with signals_stop(stopper.ask), progress.shown(), filling(plan.directory):
+    with signals_stop(stopper.ask), progress.shown(), filling(plan.directory), memory.told():
         tuner.fit()
     shutil.rmtree(plan.directory / "ray", ignore_errors=True)
     guard.reraise()

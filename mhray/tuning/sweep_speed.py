@@ -1,6 +1,8 @@
 """What the journal of a sweep says about this machine's speed.
 
-Only a sweep that ran in one start tells it: between starts time passes in which nothing ran.
+Only a sweep that ran in one start tells it: between starts time passes in which nothing ran. And
+none tells it whose clock was changed, or whose machine slept: what lies between two epochs of one
+process, or of two, only the wall clock knows.
 """
 
 from collections import defaultdict
@@ -17,6 +19,7 @@ from mhray.tuning.record import TrialRecord
 from mhray.tuning.speeds import Measured, SweepSpeed
 
 STALL = 3.0  # times the median: an epoch in which the machine did something else
+SLACK = 1.0  # seconds by which clocks may differ
 
 
 def speed_of(
@@ -26,17 +29,20 @@ def speed_of(
     seconds: float,
     on: str,
 ) -> SweepSpeed | None:
-    """What a sweep leaves for later quotes; None if it ran in several starts, or trained nothing.
+    """What a sweep leaves for later quotes; None if it trained nothing, or its times say nothing.
 
     Args:
         records: its trials.
         load_of: a trial's load, and the images that its epoch is worth.
         places: how many trials trained at a time.
-        seconds: of the whole sweep.
+        seconds: of the whole sweep, by a clock that nobody changes.
         on: what speeds are comparable on.
     """
     trained = [record for record in records if record.epochs and not record.takeovers]
     if not trained or any(record.starts > 1 for record in records):
+        return None
+    begin, end = min(map(_begin, trained)), max(record.epochs[-1].time for record in trained)
+    if end - begin > seconds + SLACK or any(map(_went_back, trained)):
         return None
     per_image: dict[Load, list[float]] = defaultdict(list)
     for record in trained:
@@ -46,7 +52,6 @@ def speed_of(
         Measured(load=load, seconds_per_image=_without_stalls(found), epochs=len(found))
         for load, found in per_image.items()
     ]
-    begin, end = min(map(_begin, trained)), max(record.epochs[-1].time for record in trained)
     return SweepSpeed(
         machine=on,
         measured=tuple(measured),
@@ -85,6 +90,12 @@ def lead_of(trained: Sequence[TrialRecord], places: int) -> float:
 def _begin(record: TrialRecord) -> float:
     """When a trial's first epoch began."""
     return record.epochs[0].time - record.epochs[0].seconds
+
+
+def _went_back(record: TrialRecord) -> bool:
+    """Whether an epoch ended less after the one before it than it took itself."""
+    steps = zip(epoch_seconds(record), record.epochs, strict=True)
+    return any(step < row.seconds - SLACK for step, row in steps)
 
 
 def _without_stalls(seconds: Sequence[float]) -> float:

@@ -107,6 +107,17 @@ def test_the_study_s_run_shows_its_file_params_and_result(start, tracking):
     assert data.metrics == {"best/val/left_acc": 0.5}
 
 
+def test_the_result_is_shown_though_the_clock_was_put_back_before_it(start, tracking):
+    start().study_ended("INTERRUPTED", {"val/left_acc": 0.6, "val/loss": 1.0}, {}, at=2000.0)
+    recorder = start()
+    for _ in range(2):
+        recorder.study_ended("COMPLETE", {"val/left_acc": 0.7, "val/loss": 0.9}, {}, at=1000.0)
+    recorder.close(10)
+    metrics = runs(tracking)["loss weights"].data.metrics
+    assert metrics == {"best/val/left_acc": 0.7, "best/val/loss": 0.9}
+    assert points_of(tracking, "loss weights", "best/val/loss") == [(0, 1.0), (0, 0.9)]
+
+
 def test_a_trial_s_run_shows_its_overrides_and_how_to_repeat_it(start, tracking):
     recorder = start()
     recorder.trial_started(7, ["model.loss_weights.left=0.5", "a=[1, 2]"], 12345, {"mhray.x": "y"})

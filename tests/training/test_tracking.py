@@ -7,13 +7,20 @@ from threading import Barrier
 
 import pytest
 from mlflow import MlflowClient
+from sqlalchemy.exc import OperationalError
 
 from mhray.errors import StorageError
-from mhray.training.experiment import absolute_uri
+from mhray.training.experiment import absolute_uri, reason_of
 from mhray.training.outbox import RunUpdate
 from mhray.training.tracking import open_tracking
 
 REMEDY = "write sqlite:///mlflow.db, or the address of a running MLflow server"
+
+
+def test_a_reason_is_what_the_database_said():
+    error = OperationalError("SELECT 1", {}, Exception("attempt to write a readonly database"))
+    error.add_detail("raised as a result of Query-invoked autoflush; consider using another")
+    assert reason_of(error) == "(builtins.Exception) attempt to write a readonly database"
 
 
 def update(**changes):

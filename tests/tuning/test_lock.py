@@ -25,6 +25,14 @@ def another(host="elsewhere", process=1, ago=0.0):
     return Holder("alice", host, process, "another", time.time() - ago)
 
 
+def ago(seconds):
+    return another(ago=seconds)
+
+
+def fail(words):
+    raise AssertionError(words)
+
+
 def test_a_locked_directory_names_who_locked_it(tmp_path):
     with locked(tmp_path) as is_sure:
         assert is_sure
@@ -44,30 +52,51 @@ def test_the_lock_of_a_process_that_died_is_taken_over(tmp_path):
 def test_a_journal_that_is_held_names_who_holds_it(journal):
     journal.hold(asdict(another(ago=20)))
     with pytest.raises(StudyConflictError) as refused:
-        held(journal, "s").__enter__()
+        held(journal, "s", fail).__enter__()
     assert str(refused.value).startswith(
         "journal: s: another sweep runs this study (process 1 on elsewhere, started by alice); "
         "wait for it (if it has died, for 1"
     )
 
 
+SILENT = [STALE + 1, -9 * STALE]  # seconds ago: as it is, and by a clock that was put back
+
+
 @pytest.mark.parametrize(
-    "gone",
-    [
-        another(ago=STALE + 1),
-        another(ago=-9 * STALE),  # a clock that was put back
-        another(host=socket.gethostname(), process=GONE),
-    ],
+    "gone", [*map(ago, SILENT), another(host=socket.gethostname(), process=GONE)]
 )
 def test_a_journal_whose_holder_is_gone_is_taken_over_and_let_go(journal, gone):
+    said = []
     journal.hold(asdict(gone))
-    with held(journal, "s"):
+    with held(journal, "s", said.append, beat=0.01):
         assert journal.holder()["process"] == os.getpid()
     assert journal.holder() == {}
+    words = "journal: s: process 1 on elsewhere, started by alice, seems to be gone; it is taken "
+    assert said == [] if gone.process == GONE else [f"{words}over if it says nothing for 0.03 s"]
+
+
+@pytest.mark.parametrize("seconds", SILENT)
+def test_a_clock_that_was_changed_takes_no_journal_from_whoever_still_says_it_holds_it(
+    journal, seconds
+):
+    journal.hold(asdict(ago(seconds)))
+    with pytest.raises(StudyConflictError) as refused:
+        held(journal, "s", lambda _: journal.hold(asdict(another())), beat=0.0).__enter__()
+    assert str(refused.value) == (
+        "journal: s: another sweep runs this study (process 1 on elsewhere, started by alice); "
+        "wait for it, or write another name"
+    )
+    assert journal.holder()["key"] == "another"
+
+
+def test_a_journal_that_is_let_go_while_this_start_listens_is_free(journal):
+    journal.hold(asdict(ago(STALE + 1)))
+    with held(journal, "s", lambda _: journal.hold({}), beat=0.0):
+        assert journal.holder()["process"] == os.getpid()
 
 
 def test_who_holds_a_journal_says_so_again_and_again(journal):
-    with held(journal, "s", beat=0.01):
+    with held(journal, "s", fail, beat=0.01):
         first = journal.holder()["time"]
         while journal.holder()["time"] == first:
             time.sleep(0.01)

@@ -45,7 +45,9 @@ def test_what_a_sweep_leaves_is_read_on_its_machine_only(tmp_path):
 def test_lines_that_cannot_be_read_are_left_out(tmp_path):
     record(a_sweep())
     [path] = (tmp_path / "mhray").iterdir()
-    path.write_text("rubbish\n" + path.read_text() + '{"machine": "here"}\n')
+    of_a_changed_clock = path.read_text().replace('"seconds_per_image":1', '"seconds_per_image":-1')
+    lines = "rubbish\n" + path.read_text() + '{"machine": "here"}\n' + of_a_changed_clock
+    path.write_text(lines)
     record(a_sweep())
     assert recorded("here") == [a_sweep(), a_sweep()]
 

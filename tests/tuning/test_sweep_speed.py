@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from mhray.training.epochs import EpochRow
@@ -46,7 +48,21 @@ def test_what_lies_between_epochs_counts_with_them():
 
 
 def test_an_epoch_in_which_the_machine_stood_still_does_not_count():
-    assert left_by(a_trial(0, 0, 10, 10, 10, 500, 10)).measured[0].seconds_per_image == 0.1
+    speed = left_by(a_trial(0, 0, 10, 10, 10, 500, 10), seconds=600)
+    assert speed.measured[0].seconds_per_image == 0.1
+
+
+@pytest.mark.parametrize("jump", [86_400, -86_400])
+@pytest.mark.parametrize("at", [0, 1, 2, 3])
+def test_a_sweep_in_which_the_clock_was_changed_leaves_nothing(jump, at):
+    one, two = a_trial(0, 0, 10, 10), a_trial(1, 20, 10, 10)
+    rows = [
+        replace(row, time=row.time + jump * (row.time > 10 * at))
+        for row in (*one.epochs, *two.epochs)
+    ]
+    shifted = [replace(one, epochs=tuple(rows[:2])), replace(two, epochs=tuple(rows[2:]))]
+    assert left_by(one, two) is not None
+    assert (left_by(*shifted) is None) == (at > 0)
 
 
 @pytest.mark.parametrize(
