@@ -1,7 +1,7 @@
 """Prints, as JSON, the weights that two ranks have after steps with losses of slices of their own.
 
 A script, since the ranks must not be forked from pytest: `python two_ranks.py STORE`, with STORE a
-file that does not exist yet. The last line is the same run in one process, with the losses of the whole.
+file that does not exist yet. The last line is the same run in one process, with all samples.
 """
 
 import json
