@@ -6,6 +6,7 @@ In a process of Ray's that ends with it, since CUDA keeps memory for as long as 
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from math import prod
 from typing import Any
 
 import ray
@@ -16,6 +17,7 @@ from rich.console import Console
 from mhray.heads import Head
 from mhray.models.classifiers import ImageShape
 from mhray.training.connection import connected
+from mhray.training.load import split_sizes
 from mhray.training.run import compose_run, read_heads_of
 from mhray.training.timing import GpuNeed, gpu_need
 from mhray.tuning.checked_study import CheckedStudy
@@ -49,11 +51,17 @@ def _largest_need(checked: CheckedStudy) -> GpuNeed:
     config = compose(largest.overrides)
     worker = checked.study.resources.per_worker
     measure = ray.remote(num_cpus=worker.cpus, num_gpus=worker.gpus, max_calls=1)(_measure)
+    _, shape = read_heads_of(config)
     plain = OmegaConf.to_container(config)
-    need: GpuNeed = ray.get(measure.remote(plain, *read_heads_of(config)))
+    need: GpuNeed = ray.get(measure.remote(plain, checked.heads, shape))
     if need.needed >= need.total:
         raise too_small("one trial needs all of its memory", need.total)
-    return need
+    return replace(need, needed=need.needed + _resident_bytes(config, shape))
+
+
+def _resident_bytes(config: DictConfig, shape: ImageShape) -> int:
+    """Those of the images, which the steps that are measured do without."""
+    return sum(split_sizes(config)) * prod(shape) if config.data.get("on_device") else 0
 
 
 def _measure(config: Any, heads: Sequence[Head], shape: ImageShape) -> GpuNeed:
