@@ -8,6 +8,7 @@ left out; where there is no GPU all is skipped in one line. Exit code 1 if one f
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -119,10 +120,17 @@ def memory_of_a_trial(place):
     return f"{as_size(need.needed)} of {as_size(need.total)} in use, with all that is on the GPU"
 
 
+def one_gpu():
+    """The environment of a process that sees the first of the GPUs alone."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    return {**os.environ, "CUDA_VISIBLE_DEVICES": seen}
+
+
 def command(place, module, *arguments):
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=place,
+        env=one_gpu(),
         capture_output=True,
         text=True,
         check=False,
@@ -142,8 +150,7 @@ def group_of_one(place):
     out = place / "group"
     group = ["workers=2", "per_worker.gpus=1", "per_worker.elastic=true"]
     command(place, "mhray.train", *typed(place), *group, f"hydra.run.dir={out}")
-    ranks = min(2, torch.cuda.device_count())
-    assert json.loads((out / "result.json").read_text())["workers"] == ranks
+    assert json.loads((out / "result.json").read_text())["workers"] == 1
     return paced(out)
 
 
@@ -168,8 +175,7 @@ def packed_trials(place):
     study = place / "packed.yaml"
     study.write_text(STUDY.replace("DATA", str(place / "data")))
     out = command(place, "mhray.sweep", str(study))
-    at_a_time = 2 * torch.cuda.device_count()
-    assert f"{at_a_time} at a time" in out, out[:300]
+    assert "2 at a time" in out, out[:300]
     assert len(list((place / "studies/packed/checkpoints").glob("*/result.json"))) == 2
     return "2 trials, each with half a GPU"
 
