@@ -12,7 +12,7 @@ TRIALS ?= 500
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep ui test lint format bench docs results weightings oracle chaos chaos-plain soak reliability fuzz wheel clean
+.PHONY: help install sweep ui test lint format bench docs results weightings oracle chaos chaos-plain soak reliability gpu-check fuzz wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ weightings: $(INSTALLED) ## compare all weightings of the losses over 5 seeds, i
 
 oracle: $(INSTALLED) ## try the search on tables beside others, 20 seeds, into docs/search.md (10 minutes of one core; resumes)
 	$(BIN)/python benchmarks/search_oracle.py $(ARGS)
+
+gpu-check: $(INSTALLED) ## try on this machine's GPU what is promised of one; skipped where there is none
+	$(BIN)/python benchmarks/gpu_check.py
 
 fuzz: $(INSTALLED) ## read damaged files: 100 000 at random, then by coverage (SECONDS=60 for each kind)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'

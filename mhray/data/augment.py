@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from torch import Tensor
 from typing_extensions import override
 
 from mhray.data.records import Bytes
@@ -34,6 +35,10 @@ class Step(ABC):
     @abstractmethod
     def apply(self, images: Bytes, drawn: Drawn) -> Bytes:
         """The images after this step; ``drawn`` has one row per image. May change ``images``."""
+
+    @abstractmethod
+    def apply_on_device(self, images: Tensor, drawn: Tensor) -> Tensor:
+        """The same pixels as ``apply`` gives, of uint8 images and draws on one device."""
 
 
 class Crop(Step):
@@ -70,6 +75,17 @@ class Crop(Step):
         cropped &= self._inside[columns][:, None]
         return cropped.reshape(images.shape)
 
+    @override
+    def apply_on_device(self, images: Tensor, drawn: Tensor) -> Tensor:
+        _, height, width = self._image_shape
+        down, right = (drawn - self._padding).T.unsqueeze(2)
+        rows = torch.arange(height, device=images.device) + down
+        columns = torch.arange(width, device=images.device) + right
+        source = rows.clamp(0, height - 1).unsqueeze(2) * width
+        source = source + columns.clamp(0, width - 1).unsqueeze(1)
+        inside = _within(rows, height).unsqueeze(2) & _within(columns, width).unsqueeze(1)
+        return _gathered(images, source.flatten(1), inside.flatten(1))
+
     def _make_room(self, batch: int) -> None:
         channels, height, width = self._image_shape
         size, margin = height * width, self._padding * (width + 1)
@@ -92,6 +108,10 @@ class Flip(Step):
         images[flipped] = torch.from_numpy(images[flipped]).flip(3).numpy()
         return images
 
+    @override
+    def apply_on_device(self, images: Tensor, drawn: Tensor) -> Tensor:
+        return torch.where(drawn.view(-1, 1, 1, 1) == 1, images.flip(3), images)
+
 
 class Rotate(Step):
     """Turned about the centre by up to ``degrees`` either way: nearest pixel, black outside.
@@ -112,12 +132,29 @@ class Rotate(Step):
 
     @override
     def apply(self, images: Bytes, drawn: Drawn) -> Bytes:
-        angle = torch.from_numpy(drawn)
-        pixels = torch.from_numpy(images).flatten(2)
-        maps = self._maps.index_select(0, angle).unsqueeze(1).expand(pixels.shape)
-        turned = pixels.gather(2, maps).mul_(self._inside.index_select(0, angle).unsqueeze(1))
-        rotated: Bytes = turned.view(images.shape).numpy()
+        turned = self.apply_on_device(torch.from_numpy(images), torch.from_numpy(drawn))
+        rotated: Bytes = turned.numpy()
         return rotated
+
+    @override
+    def apply_on_device(self, images: Tensor, drawn: Tensor) -> Tensor:
+        if self._maps.device != images.device:
+            self._maps, self._inside = (
+                each.to(images.device) for each in (self._maps, self._inside)
+            )
+        maps, inside = (each.index_select(0, drawn) for each in (self._maps, self._inside))
+        return _gathered(images, maps, inside)
+
+
+def _within(places: Tensor, size: int) -> Tensor:
+    return (places >= 0) & (places < size)
+
+
+def _gathered(images: Tensor, source: Tensor, inside: Tensor) -> Tensor:
+    """Each pixel from its flat ``source``, black unless ``inside``: ``(batch, height * width)``."""
+    pixels = images.flatten(2)
+    moved = pixels.gather(2, source.unsqueeze(1).expand(pixels.shape))
+    return moved.mul_(inside.unsqueeze(1)).view(images.shape)
 
 
 def source_pixels(degrees: float, height: int, width: int) -> tuple[NDArray[np.int64], Bytes]:

@@ -17,7 +17,7 @@ from lightning import LightningDataModule
 from torch.utils.data import Dataset
 from typing_extensions import override
 
-from mhray.data.augment import augmentation_of, check_augment
+from mhray.data.augment import Step, augmentation_of, check_augment
 from mhray.data.batches import TEST, is_missing
 from mhray.data.dataset import CIFAR100MHDataset, Transform
 from mhray.data.kept_samples import KeptSamples, split_transform
@@ -25,6 +25,7 @@ from mhray.data.loader import BatchLoader, InOrder, KeptBatches, Normalisation, 
 from mhray.data.partition import Partition, Rows, stratified
 from mhray.data.per_sample import PerSampleLoader
 from mhray.data.ranks import current_rank, run_seed
+from mhray.data.resident import Resident, ResidentLoader
 from mhray.data.sources import build_if_missing, nothing_at, source_named
 from mhray.data.statistics import channel_statistics
 from mhray.errors import ConfigError, DataFormatError
@@ -49,6 +50,7 @@ class CIFAR100MHDataModule(LightningDataModule):
         augment: for training, ``{crop: pixels, flip: true, rotate: degrees}``.
         cache: keep in memory what is the same in every pass over validation and test: normalised
             batches or, under a transform, what it does before its first random step.
+        on_device: on a GPU, all images lie in its memory, and whole batches are made there.
 
     Raises:
         ConfigError: an argument is out of range, or two contradict each other.
@@ -69,6 +71,7 @@ class CIFAR100MHDataModule(LightningDataModule):
         source: str | None = None,
         augment: Mapping[str, Any] | None = None,
         cache: bool = False,  # noqa: FBT001, FBT002
+        on_device: bool = True,  # noqa: FBT001, FBT002
     ) -> None:
         super().__init__()
         self.data_dir = Path(data_dir)
@@ -84,6 +87,8 @@ class CIFAR100MHDataModule(LightningDataModule):
         self.source = source
         self.augment: dict[str, Any] = dict(augment or {})
         self.cache = cache
+        self.on_device = on_device
+        self._resident: dict[Path, Resident] = {}
         self._check_arguments()
 
     @override
@@ -103,17 +108,9 @@ class CIFAR100MHDataModule(LightningDataModule):
     def train_dataloader(self) -> Loader:
         rows, sampler = self._partition.train, Shuffled(run_seed())
         if self.train_transform is not None:
-            samples = self._train.with_transform(self.train_transform)
-            return self._per_sample(samples, rows, sampler)
-        return BatchLoader(
-            self._train,
-            rows,
-            self.batch_size,
-            self._normalisation,
-            sampler=sampler,
-            steps=augmentation_of(self.augment, self.image_shape),
-            rank=current_rank(),
-        )
+            return self._per_sample(self._train.with_transform(self.train_transform), rows, sampler)
+        steps = augmentation_of(self.augment, self.image_shape)
+        return self._whole_batches(self._train, rows, sampler, steps)
 
     @override
     def val_dataloader(self) -> Loader:
@@ -272,15 +269,19 @@ class CIFAR100MHDataModule(LightningDataModule):
             return self._per_sample(
                 KeptSamples(samples, rows) if self.cache else samples, rows, InOrder()
             )
-        loader = BatchLoader(
-            dataset,
-            rows,
-            self.batch_size,
-            self._normalisation,
-            sampler=InOrder(),
-            rank=current_rank(),
-        )
+        loader = self._whole_batches(dataset, rows, InOrder())
         return KeptBatches(loader) if self.cache else loader
+
+    def _whole_batches(
+        self, data: CIFAR100MHDataset, rows: Rows, sampler: Sampler, steps: tuple[Step, ...] = ()
+    ) -> BatchLoader:
+        rank, shared = current_rank(), (data, rows, self.batch_size, self._normalisation)
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        if not self.on_device or device.type == "cpu":
+            return BatchLoader(*shared, sampler=sampler, steps=steps, rank=rank)
+        there = self._resident.get(data.path) or Resident.of(data, device)
+        self._resident[data.path] = there
+        return ResidentLoader(*shared, resident=there, sampler=sampler, steps=steps, rank=rank)
 
     def _per_sample(
         self, samples: Dataset[tuple[Any, Any]], rows: Rows, sampler: Sampler

@@ -188,7 +188,8 @@ def batch_bounds(samples: int, batch_size: int, ranks: int) -> list[tuple[int, i
     """Where each batch starts and stops; the last one may be smaller.
 
     A last batch that has not a sample for each rank joins the one before it: ranks that make
-    different numbers of steps wait for each other for ever.
+    different numbers of steps wait for each other for ever. The others need not be a multiple of
+    the ranks: the loss is that of the whole batch, however it is cut.
 
     >>> batch_bounds(samples=10, batch_size=4, ranks=2)
     [(0, 4), (4, 8), (8, 10)]
@@ -198,10 +199,10 @@ def batch_bounds(samples: int, batch_size: int, ranks: int) -> list[tuple[int, i
     Raises:
         ConfigError: the batch or the samples cannot be shared by the ranks.
     """
-    if batch_size % ranks:
+    if batch_size < ranks:
         raise ConfigError(
             f"data.batch_size: {batch_size} images cannot be shared by {ranks} workers; "
-            f"write a multiple of {ranks}"
+            f"write {ranks} or more"
         )
     if samples < ranks:
         raise ConfigError(

@@ -13,14 +13,17 @@ from torch import nn
 
 from mhray.models.budget import scaled
 from mhray.models.classifiers import Backbone, ImageShape, MultiheadNetwork
-from mhray.models.layers import ChannelsLast
+from mhray.models.layers import NORMS, ChannelsLast, MakeNorm, norm_kind
 from mhray.models.refusals import probability, refuse_arguments, refuse_small_images, whole
 
 SMALLEST_SIDE = 8  # pixels: what three halvings make one of
 
 
 class SimpleCNN(MultiheadNetwork):
-    """Two blocks of 3x3 convolution, BatchNorm, ReLU and max-pool, then one hidden layer.
+    """Two blocks of 3x3 convolution, normalisation, ReLU and max-pool, then one hidden layer.
+
+    `norm` is `batch`, or `group`, which knows nothing of the other images of a batch and so trains
+    the same on any number of workers.
 
     Images are of 8x8 pixels or more. With its defaults and heads of 100 and 20 classes it has
     66 024 parameters on 32x32x3 images.
@@ -34,6 +37,7 @@ class SimpleCNN(MultiheadNetwork):
         fc_hidden: int = 96,
         input_size: int | None = None,
         dropout: float = 0.25,
+        norm: str = "batch",
         heads_config: Mapping[str, int] | None = None,
         parameter_budget: int | None = None,
     ) -> None:
@@ -42,6 +46,7 @@ class SimpleCNN(MultiheadNetwork):
             conv2_channels=whole(conv2_channels),
             fc_hidden=whole(fc_hidden),
             dropout=probability(dropout),
+            norm=norm_kind(norm),
         )
         super().__init__(
             partial(
@@ -50,6 +55,7 @@ class SimpleCNN(MultiheadNetwork):
                 conv2_channels=conv2_channels,
                 fc_hidden=fc_hidden,
                 dropout=dropout,
+                make_norm=NORMS[norm],
             ),
             input_channels=input_channels,
             input_size=input_size,
@@ -65,6 +71,7 @@ def _build_backbone(
     conv2_channels: int,
     fc_hidden: int,
     dropout: float,
+    make_norm: MakeNorm,
 ) -> Backbone:
     refuse_small_images("SimpleCNN", image_shape, SMALLEST_SIDE)
     channels, height, width = image_shape
@@ -74,8 +81,8 @@ def _build_backbone(
     flat_size = conv2 * (height // 8) * (width // 8)
     layers = nn.Sequential(
         ChannelsLast(),
-        *_conv_block(channels, conv1),
-        *_conv_block(conv1, conv2),
+        *_conv_block(channels, conv1, make_norm),
+        *_conv_block(conv1, conv2, make_norm),
         nn.AvgPool2d(2),
         nn.Flatten(),
         nn.Linear(flat_size, hidden),
@@ -85,10 +92,10 @@ def _build_backbone(
     return layers, hidden
 
 
-def _conv_block(in_channels: int, out_channels: int) -> list[nn.Module]:
+def _conv_block(in_channels: int, out_channels: int, make_norm: MakeNorm) -> list[nn.Module]:
     return [
         nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False),
-        nn.BatchNorm2d(out_channels),
+        make_norm(out_channels),
         nn.MaxPool2d(2),
         nn.ReLU(inplace=True),
     ]

@@ -1,10 +1,18 @@
-"""What several networks are built of: a memory layout, and depth that is dropped at random."""
+"""What several networks are built of: memory layout, normalisation, and depth dropped at random."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
+
+from mhray.models.refusals import Argument
+
+MOST_GROUPS = 8
+
+# From a number of channels.
+MakeNorm: TypeAlias = Callable[[int], nn.Module]
 
 
 class ChannelsLast(nn.Module):
@@ -25,3 +33,23 @@ def drop_path_rates(highest: float, num_blocks: int) -> Iterator[float]:
     """
     for block in range(num_blocks):
         yield highest * block / max(num_blocks - 1, 1)
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Normalises channels in the most groups, up to 8, that are of one size (Wu & He 2018).
+
+    Theirs are 32, of more channels; a width that a parameter budget decides need not be a multiple
+    of anything.
+
+    >>> [group_norm(channels).num_groups for channels in (16, 12, 7, 11)]
+    [8, 6, 7, 1]
+    """
+    return nn.GroupNorm(max(n for n in range(1, MOST_GROUPS + 1) if channels % n == 0), channels)
+
+
+NORMS: dict[str, MakeNorm] = {"batch": nn.BatchNorm2d, "group": group_norm}
+
+
+def norm_kind(value: object) -> Argument:
+    """The name of a normalisation."""
+    return Argument(value, value in NORMS, " or ".join(NORMS))

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from mhray.errors import ConfigError, DivergedError
 from mhray.models.classifiers import ImageShape, ModulePerHead, MultiheadNetwork
+from mhray.models.global_batch import losses_over_ranks
 from mhray.models.optimisation import (
     Scheduler,
     check_clipping,
@@ -276,9 +277,8 @@ class MultiheadLitModule(PlateauInTime):
     def _step(self, batch: Batch, tally: Tally) -> Tensor:
         images, targets = batch
         logits = self.predicted(self.net(images))
-        losses = torch.stack(
-            [self.criteria[name](logits[name], targets[name]) for name in self.predicted.names]
-        )
+        each = [self.criteria[name](logits[name], targets[name]) for name in self.predicted.names]
+        losses = losses_over_ranks(torch.stack(each), len(images))
         loss: Tensor = self.weighting(self.predicted.losses_to_train_on(losses))
         tally.add(loss, losses, logits, targets)
         return loss

@@ -76,15 +76,15 @@ def count_load(config: DictConfig) -> Load:
 
 def images_per_epoch(config: DictConfig) -> float:
     """How many images an epoch of a run is worth; one of validation counts for a third."""
-    train, val = _split_sizes(config)
+    train, val = split_sizes(config)
     batch = config.data.batch_size
     return _limited(train, batch, config.trainer.limit_train_batches) + VALIDATION * _limited(
         val, batch, config.trainer.limit_val_batches
     )
 
 
-def _split_sizes(config: DictConfig) -> tuple[int, int]:
-    """Training and validation images of a run, whether or not its data are built yet."""
+def split_sizes(config: DictConfig) -> tuple[int, int]:
+    """How many training and validation images a run has, whether or not they are built yet."""
     directory = Path(config.data.data_dir)
     if not directory.is_dir():
         samples = source_named(config.data.source).train_samples

@@ -68,6 +68,7 @@ def _are_words(value: Any) -> bool:
     return isinstance(value, ListConfig) and all(type(word) is str for word in value)
 
 
+_SWITCH = Rule(lambda value: type(value) is bool, "true or false")
 _TEXT = Rule(lambda value: type(value) is str, "text")
 _COUNT = Rule(lambda value: _is_whole(value, 1), "a whole number of at least 1")
 _LIMIT = Rule(
@@ -88,8 +89,9 @@ _RULES: Mapping[str, Rule] = {
         lambda value: value is None or (type(value) is str and bytes_of(value) is not None),
         WHAT_FITS,
     ),
+    "per_worker.elastic": _SWITCH,
     "select.metric": _TEXT,
-    "test": Rule(lambda value: type(value) is bool, "true or false"),
+    "test": _SWITCH,
     "ckpt_path": Rule(
         lambda value: value is None or type(value) is str, "the path of a .ckpt file, or null"
     ),

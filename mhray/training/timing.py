@@ -4,14 +4,16 @@ A step is that of a run but for its loader and its Trainer, which together take 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from omegaconf import DictConfig
 from torch.nn.functional import cross_entropy
 
-from mhray.heads import heads_config
+from mhray.heads import Head, heads_config
+from mhray.models.classifiers import ImageShape
 from mhray.training.parts import build, build_part
 from mhray.training.run import read_heads_of
 
@@ -27,7 +29,7 @@ def seconds_per_image(config: DictConfig, seconds: float) -> float:
         ConfigError: the network cannot be built for the data.
     """
     with _threads(max(1, int(config.per_worker.cpus))):
-        step = _step_of(config)
+        step = _step_of(config, *read_heads_of(config))
         for _ in range(WARM_UP):
             step()
         steps, started = 0, time.monotonic()
@@ -38,9 +40,34 @@ def seconds_per_image(config: DictConfig, seconds: float) -> float:
     return spent / steps / int(config.data.batch_size)
 
 
-def _step_of(config: DictConfig) -> Callable[[], None]:
+@dataclass(frozen=True)
+class GpuNeed:
+    """How much of a GPU's memory was in use while one trial trained on it.
+
+    Attributes:
+        needed: bytes, with those of CUDA itself and of whatever else is on the GPU.
+        total: bytes that the GPU has.
+    """
+
+    needed: int
+    total: int
+
+
+def gpu_need(config: DictConfig, heads: Sequence[Head], shape: ImageShape) -> GpuNeed:
+    """What a run of this config takes of this process's GPU, seen after a few steps.
+
+    Raises:
+        torch.OutOfMemoryError: not even one fits.
+    """
+    step = _step_of(config, heads, shape)
+    for _ in range(WARM_UP):
+        step()
+    free, total = torch.cuda.mem_get_info()
+    return GpuNeed(total - free, total)
+
+
+def _step_of(config: DictConfig, heads: Sequence[Head], shape: ImageShape) -> Callable[[], None]:
     """A training step on always the same random batch."""
-    heads, shape = read_heads_of(config)
     _, module = build(config)
     module.configure(shape, heads_config(heads))
     is_on_gpu = config.per_worker.gpus > 0 and torch.cuda.is_available()

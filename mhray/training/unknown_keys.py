@@ -25,7 +25,7 @@ KEYS_OF_A_RUN = (
 # What is read by name alone, with what can stand there.
 _SECTIONS = {
     "select.": ("metric", "mode"),
-    "per_worker.": ("cpus", "gpus", "memory"),
+    "per_worker.": ("cpus", "gpus", "memory", "elastic"),
     "": KEYS_OF_A_RUN,
 }
 _FROM_SETUP = ("params", "optimizer", "heads_config", "loss_weights")  # what a partial waits for

@@ -1,4 +1,4 @@
-"""The same run under Ray Train, with one worker or several.
+"""The same run under Ray Train, with one worker or several; docs/workers.md says what is equal.
 
 Two executors, one training loop. One worker runs in Train's local mode, in the caller's process: a
 sweep of short trials would otherwise be spent on starting processes. Several workers are a real
@@ -113,11 +113,7 @@ def _run_on_group(
     trainer = TorchTrainer(
         _loop_of_one_worker,
         train_loop_config=plan,
-        scaling_config=ScalingConfig(
-            num_workers=config.workers,
-            use_gpu=config.per_worker.gpus > 0,
-            resources_per_worker=_resources(config),
-        ),
+        scaling_config=_scaling(config),
         run_config=RunConfig(
             name="ray",
             storage_path=str(directory.resolve()),
@@ -129,6 +125,17 @@ def _run_on_group(
     _forward_while(trainer.fit, rows, report)
     shutil.rmtree(directory / "ray", ignore_errors=True)
     return RunResult.read(directory)
+
+
+def _scaling(config: DictConfig) -> ScalingConfig:
+    """How many workers: all of them, or as many as there is room for whenever Train looks."""
+    # Ray types the field as in its first version, which had no range.
+    workers: Any = (1, config.workers) if config.per_worker.elastic else config.workers
+    return ScalingConfig(
+        num_workers=workers,
+        use_gpu=config.per_worker.gpus > 0,
+        resources_per_worker=_resources(config),
+    )
 
 
 def _resources(config: DictConfig) -> dict[str, float]:
@@ -225,6 +232,8 @@ def _loop_of_one_worker(plan: dict[str, Any]) -> None:
                 "devices": "auto",
                 "strategy": RayDDPStrategy(),  # type: ignore[no-untyped-call]
                 "plugins": [RayLightningEnvironment()],  # type: ignore[no-untyped-call]
+                # PyTorch has none for CPUs, where each rank has statistics of its own slice.
+                "sync_batchnorm": config.per_worker.gpus > 0,
             },
             resume_from=resume_from,
         )

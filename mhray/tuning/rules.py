@@ -65,6 +65,7 @@ def broken_rules(study: Study) -> Iterator[Finding]:
     yield from unfit_enqueued(study)
     yield from _untried_options(study)
     yield from _shared_gpus(study)
+    yield from _elastic_alone(study)
     yield from _hours_of_no_gpu(study)
     yield from _shared_database(study)
 
@@ -244,6 +245,15 @@ def _shared_gpus(study: Study) -> Iterator[Finding]:
         reason = f"{resources.workers_per_trial} workers of a trial cannot share a GPU"
         message = f"should be whole, not {gpus}: {reason}; write 1, or workers_per_trial: 1"
         yield ("resources", "per_worker", "gpus"), message
+
+
+def _elastic_alone(study: Study) -> Iterator[Finding]:
+    resources = study.resources
+    if resources.per_worker.elastic and resources.workers_per_trial == 1:
+        message = (
+            "changes nothing, since a trial has one worker; write workers_per_trial: 2 or more"
+        )
+        yield ("resources", "per_worker", "elastic"), f"{message}, or false"
 
 
 def _hours_of_no_gpu(study: Study) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from mhray.training.connection import connected
 from mhray.training.resume import mend
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.courses import Reached
+from mhray.tuning.gpu_probe import packed_study
 from mhray.tuning.journal import Journal
 from mhray.tuning.kept import KeptCheckpoints
 from mhray.tuning.limits import Limits
@@ -33,6 +34,8 @@ def run_missing(
         console.print(f"all {len(ended)} trials have ended; this is their result", markup=False)
         return True
     _refuse_checkpoints_of_others(checked.directory, journal)
+    checked = packed_study(checked, console)
+    study = checked.study
     quoting = Quoting(checked)
     stand = [Reached.of(record) for record in journal.trials()]
     known = quoting.of(stand, journal.spent.seconds)

@@ -96,11 +96,14 @@ class PerWorker(Section):
         gpus (GPUs): a fraction shares one GPU between trials.
         memory (KiB, MiB or GiB): such as 2GiB, which Ray counts but does not enforce; null: none is
             counted.
+        elastic: whether a trial of several workers starts, or after a loss goes on, with as many as
+            there is room for, down to one; false: it waits until there is room for all.
     """
 
     cpus: Annotated[float, Field(gt=0)] = 1.0
     gpus: Annotated[float, Field(ge=0), AfterValidator(_is_whole_above_one)] = 0.0
     memory: Annotated[str | None, BeforeValidator(_is_size)] = None
+    elastic: bool = False
 
     @property
     def memory_bytes(self) -> int:

@@ -21,6 +21,7 @@ DEFAULTS = {
     "per_worker.cpus": 1,
     "per_worker.gpus": 0,
     "per_worker.memory": None,
+    "per_worker.elastic": False,
 }
 
 
@@ -41,6 +42,7 @@ def fixed_overrides(study: Study) -> list[str]:
         "per_worker.cpus": worker.cpus,
         "per_worker.gpus": worker.gpus,
         "per_worker.memory": worker.memory,
+        "per_worker.elastic": worker.elastic,
     }
     common = {**study.base, **select, **workers}
     return [

@@ -152,24 +152,24 @@ def test_ranks_see_slices_of_what_one_would_see(samples):
     assert_same_images({k: v for r in ranks for k, v in seen(r).items()}, seen(alone))
 
 
-@given(st.integers(1, 300), st.integers(1, 20), st.integers(1, 8))
-def test_batches_cover_the_samples_and_feed_every_rank(samples, share, ranks):
-    if samples < ranks:
+@given(st.integers(1, 300), st.integers(1, 160), st.integers(1, 8))
+def test_batches_cover_the_samples_and_feed_every_rank(samples, batch, ranks):
+    if min(samples, batch) < ranks:
         return
-    bounds = batch_bounds(samples, share * ranks, ranks)
+    bounds = batch_bounds(samples, batch, ranks)
     assert bounds[0][0] == 0
     assert bounds[-1][1] == samples
     assert all(stop == start for (_, stop), (start, _) in pairwise(bounds))
     assert all(stop - start >= ranks for start, stop in bounds)
-    assert all(stop - start == share * ranks for start, stop in bounds[:-1])
+    assert all(stop - start == batch for start, stop in bounds[:-1])
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (
-            (100, 64, 3),
-            "data.batch_size: 64 images cannot be shared by 3 workers; write a multiple of 3",
+            (100, 2, 3),
+            "data.batch_size: 2 images cannot be shared by 3 workers; write 3 or more",
         ),
         (
             (1, 64, 2),

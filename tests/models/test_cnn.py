@@ -26,6 +26,11 @@ def usual_form(net: SimpleCNN) -> nn.Sequential:
     return nn.Sequential(*layers, nn.AvgPool2d(2), nn.Flatten(), linear, nn.ReLU())
 
 
+class TestSimpleCNNWithGroupNorm(MultiheadNetworkContract):
+    def make(self, **arguments):
+        return SimpleCNN(dropout=0.0, norm="group", **arguments)
+
+
 class TestSimpleCNN(MultiheadNetworkContract):
     def make(self, **arguments):
         return SimpleCNN(dropout=0.0, **arguments)
@@ -84,11 +89,12 @@ def test_a_budget_scales_all_three_widths():
 
 def test_wrong_arguments_are_told_at_once():
     with pytest.raises(ConfigError) as error:
-        SimpleCNN(conv1_channels=0, fc_hidden=1.5, dropout=1)
+        SimpleCNN(conv1_channels=0, fc_hidden=1.5, dropout=1, norm="layer")
     assert str(error.value) == (
         "model.net.conv1_channels: should be a whole number of at least 1, found 0\n"
         "model.net.fc_hidden: should be a whole number of at least 1, found 1.5\n"
-        "model.net.dropout: should be a number of at least 0 and below 1, found 1"
+        "model.net.dropout: should be a number of at least 0 and below 1, found 1\n"
+        "model.net.norm: should be batch or group, found 'layer'"
     )
 
 
@@ -97,3 +103,10 @@ def test_memory_layout_of_the_images_changes_nothing():
     images = torch.randn(4, 3, 16, 16)
     plain, turned = net(images), net(images.to(memory_format=torch.channels_last))
     assert torch.equal(plain["sum"], turned["sum"])
+
+
+def test_with_group_norm_an_image_is_trained_on_as_if_it_were_alone():
+    net = SimpleCNN(3, input_size=16, heads_config=HEADS, dropout=0.0, norm="group").train()
+    images = torch.randn(6, 3, 16, 16)
+    alone = torch.cat([net(image.unsqueeze(0))["sum"] for image in images])
+    torch.testing.assert_close(net(images)["sum"], alone, rtol=1e-4, atol=1e-5)

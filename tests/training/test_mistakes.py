@@ -25,7 +25,8 @@ VALUES = {
     "workers=0": f"workers: {WHOLE} 0",
     "workers=7": "data.batch_size: 64 images cannot be shared by 7 workers; write a multiple of 7",
     "per_worker=null": "per_worker.cpus: should be a number above 0, found null\n"
-    "per_worker.gpus: should be a number of at least 0, found null",
+    "per_worker.gpus: should be a number of at least 0, found null\n"
+    "per_worker.elastic: should be true or false, found null",
     "per_worker.gpus=-1": "per_worker.gpus: should be a number of at least 0, found -1",
     "per_worker.memory=2": "per_worker.memory: should be a size such as 512MiB or 2GiB, or null, "
     "found 2",

@@ -17,15 +17,15 @@ MODELS = ", ".join(
     for size in ("", "_210k", "_64k")
 )
 NETWORK = (
-    "input_channels, conv1_channels, conv2_channels, fc_hidden, input_size, dropout, heads_config, "
-    "parameter_budget"
+    "input_channels, conv1_channels, conv2_channels, fc_hidden, input_size, dropout, norm, "
+    "heads_config, parameter_budget"
 )
 STRAY = {
     "nope=1": f"nope: unknown key; one of: {KEYS}",
     "sead=1": f"sead: unknown key; did you mean seed? (one of: {KEYS})",
     "select.foo=1": "select.foo: unknown key; one of: metric, mode",
     "per_worker.gpu=1": "per_worker.gpu: unknown key; did you mean gpus? "
-    "(one of: cpus, gpus, memory)",
+    "(one of: cpus, gpus, memory, elastic)",
 }
 UNREAD = {
     "model.net.nope=1": f"model.net.nope: unknown key; one of: {NETWORK}",

@@ -19,7 +19,7 @@ def test_every_key_but_name_and_search_has_a_default():
         "resources": {
             "parallel_trials": "auto",
             "workers_per_trial": 1,
-            "per_worker": {"cpus": 1.0, "gpus": 0.0, "memory": None},
+            "per_worker": {"cpus": 1.0, "gpus": 0.0, "memory": None, "elastic": False},
             "retries": 2,
             "stall_minutes": None,
             "open_to_network": False,

@@ -9,7 +9,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from mhray.models.tally import SMALLEST_LOSS
-from mhray.models.weighting.weighting import WeightedSum, check_positive, mean_over_ranks
+from mhray.models.weighting.weighting import WeightedSum, check_positive
 
 _BETAS = (0.9, 0.999)  # of Adam, as are all further numbers here
 _EPSILON = 1e-8
@@ -25,8 +25,8 @@ class FAMO(WeightedSum):
 
     Deviations: theirs sum to 1; the factor K makes them sum to the number of heads. The fall is
     that from a batch to the next one; on the same batch, as theirs is, it takes a second forward
-    pass. What is luck of a batch is taken back at the next step. The losses are the means over all
-    ranks, so that each rank has the same weights. The smallest possible loss is taken to be 0.
+    pass. What is luck of a batch is taken back at the next step. The smallest possible loss is
+    taken to be 0.
 
     Raises:
         ConfigError: `lr` or `gamma` is not above 0.
@@ -56,7 +56,7 @@ class FAMO(WeightedSum):
 
     @override
     def observe(self, losses: Tensor) -> None:
-        losses = mean_over_ranks(losses) + SMALLEST_LOSS
+        losses = losses + SMALLEST_LOSS
         log_losses = losses.log()
         if self._observed:
             self._descend(self.log_losses - log_losses)

@@ -20,8 +20,7 @@ class STCH(Weighting):
     loss in the last of them. With `mu` towards 0 only the worst head is trained.
 
     Deviations: one epoch of warm-up, where LibMTL has five. n is a mean over the samples of all
-    ranks, not over batches. Under DDP the weights of a rank are those of its own losses, and the
-    gradients are averaged, as with any loss: a maximum is taken over the heads of one batch.
+    ranks, not over batches.
 
     Raises:
         ConfigError: `mu` is not above 0, or `warm_up_epochs` no whole number from 1 on.

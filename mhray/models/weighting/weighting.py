@@ -2,7 +2,8 @@
 
 The loop knows no kind of weighting. It hands over the losses of each batch, and the number of each
 epoch that begins and the mean losses of each that ends; what a weighting makes of that is its
-state, which travels in the checkpoint. A sum is never changed by being evaluated.
+state, which travels in the checkpoint. A sum is never changed by being evaluated. All losses are
+over the samples of all ranks, so no weighting knows how many there are.
 """
 
 import math
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from typing_extensions import override
 
 from mhray.errors import ConfigError
@@ -117,15 +118,6 @@ def parameter_groups(module: nn.Module) -> list[nn.Parameter] | list[dict[str, A
         return others
     groups: list[dict[str, Any]] = [{"params": others}]
     return [*groups, {"params": [*learned.values()], "weight_decay": 0.0}]
-
-
-def mean_over_ranks(losses: Tensor) -> Tensor:
-    """Each head's loss over the batches of all ranks, so that what is made of it is equal there."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return losses
-    total = losses.clone()
-    distributed.all_reduce(total)
-    return total / distributed.get_world_size()
 
 
 def check_positive(name: str, value: Any) -> None:

@@ -31,7 +31,7 @@ def test_a_weighting_goes_on_from_its_own_state_only(saved):
         )
 
 
-def test_two_ranks_have_the_weights_of_one_process_with_the_mean_losses(tmp_path):
+def test_two_ranks_have_the_weights_of_one_process_with_the_losses_of_all_samples(tmp_path):
     script = [sys.executable, Path(__file__).with_name("two_ranks.py"), tmp_path / "store"]
     printed = subprocess.run(script, capture_output=True, text=True, check=True, timeout=300)
     one, other, alone = (json.loads(line) for line in printed.stdout.splitlines())
