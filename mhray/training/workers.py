@@ -10,7 +10,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,6 +44,7 @@ from mhray.training.mistakes import check_shares
 from mhray.training.result import RunResult
 from mhray.training.run import Report, train
 from mhray.training.sizes import bytes_of
+from mhray.training.staging import data_at_this_node, shared_data
 
 
 def run(
@@ -67,8 +67,12 @@ def run(
     if config.workers == 1:
         return _run_here(config, directory, report, overrides, resume_from)
     check_shares(config)
-    # In a trial Ray is connected already.
-    with nullcontext() if ray.is_initialized() else connected(needs_dashboard=True):
+    # In a trial Ray is connected already, and the sweep hands out the data.
+    if ray.is_initialized():
+        return _run_on_group(config, directory, report, overrides, resume_from, restarts)
+    data_dir = Path(config.data.data_dir).resolve()
+    config.data.data_dir = str(data_dir)
+    with connected(needs_dashboard=True), shared_data(data_dir):
         return _run_on_group(config, directory, report, overrides, resume_from, restarts)
 
 
@@ -80,6 +84,7 @@ def _run_here(
     resume_from: Path | None,
 ) -> RunResult:
     torch.set_num_threads(max(1, int(config.per_worker.cpus)))
+    _find_data(config)
 
     def loop() -> RunResult:
         return train(config, directory, report=report, overrides=overrides, resume_from=resume_from)
@@ -207,9 +212,14 @@ def _lost(error: BaseException) -> WorkerLostError:
     return WorkerLostError(f"workers: a process of the run is gone; start it again ({error})")
 
 
+def _find_data(config: DictConfig) -> None:
+    config.data.data_dir = str(data_at_this_node(Path(config.data.data_dir)))
+
+
 def _loop_of_one_worker(plan: dict[str, Any]) -> None:
     config = OmegaConf.create(plan["config"])
     torch.set_num_threads(max(1, int(config.per_worker.cpus)))
+    _find_data(config)
     directory = Path(plan["directory"])
     resume_from = plan["resume_from"] and Path(plan["resume_from"])
     with tempfile.TemporaryDirectory() as restored:

@@ -7,6 +7,7 @@ from rich.console import Console
 from mhray.errors import StorageError
 from mhray.training.connection import connected
 from mhray.training.resume import mend
+from mhray.training.staging import shared_data
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.courses import Reached
 from mhray.tuning.journal import Journal
@@ -56,10 +57,13 @@ def run_missing(
         if damage := mend(checked.trial_directory(orphan.number)):
             console.print(f"trial {orphan.number}: {damage}", markup=False, soft_wrap=True)
     resources = study.resources
-    with connected(
-        needs_dashboard=resources.workers_per_trial > 1, is_open=resources.open_to_network
+    with (
+        connected(
+            needs_dashboard=resources.workers_per_trial > 1, is_open=resources.open_to_network
+        ),
+        shared_data(plan.data_dir) as arrivals,
     ):
-        is_at_its_end = run_trials(study, journal, plan, [mlflow, kept], progress)
+        is_at_its_end = run_trials(study, journal, plan, [mlflow, kept], progress, arrivals)
     kept.delete_left_over()
     if is_at_its_end and len(journal.ended()) < study.budget.trials:
         console.print(_what_ended(limits, journal), markup=False)
@@ -78,7 +82,7 @@ def _refuse_checkpoints_of_others(directory: Path, journal: Journal) -> None:
 def _plan(checked: CheckedStudy, mlflow: MlflowObserver, limits: Limits) -> SweepPlan:
     return SweepPlan(
         directory=checked.directory,
-        data_dir=Path(checked.base.data.data_dir),
+        data_dir=Path(checked.base.data.data_dir).resolve(),
         config_dir=checked.config_dir,
         parallel_trials=checked.parallel_trials,
         search=SearchPlan(

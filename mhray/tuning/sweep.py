@@ -21,6 +21,8 @@ from mhray.training import workers
 from mhray.training.epochs import EpochRow
 from mhray.training.resume import mend
 from mhray.training.run import compose_run
+from mhray.training.staging import Arrivals
+from mhray.tuning.arrivals import TellArrivals
 from mhray.tuning.failure_rule import FailureRule
 from mhray.tuning.failures import Failure, cause_of, forget_failure
 from mhray.tuning.guard import Guard
@@ -41,7 +43,7 @@ class TrialJob:
 
     Attributes:
         root: each trial has a directory of its own below it, named by its number.
-        data_dir: where the data are, whatever directory a worker was started in.
+        data_dir: where the driver has the data; a node that lacks them gets its own.
         config_dir: the user's own Hydra groups, or empty.
     """
 
@@ -209,6 +211,7 @@ def run_trials(
     plan: SweepPlan,
     observers: list[Observer],
     progress: Progress,
+    arrivals: Arrivals,
 ) -> bool:
     """Run what is missing of a study; Ray must be connected.
 
@@ -243,6 +246,7 @@ def run_trials(
                 StartsAndRetries(journal, plan.search, everyone, progress, guard),
                 HeldGpus(plan.limits),
                 EndWithoutRay(guard),
+                TellArrivals(arrivals, progress.console, guard),
                 EndStalled(study.resources.stall_minutes, plan.search.trial_directory, guard),
             ],
             failure_config=FailureConfig(max_failures=study.resources.retries),
@@ -269,7 +273,7 @@ def _name_of(trial: Trial) -> str:
 def _job(plan: SweepPlan) -> TrialJob:
     return TrialJob(
         root=str(plan.directory / "checkpoints"),
-        data_dir=str(plan.data_dir.resolve()),
+        data_dir=str(plan.data_dir),
         config_dir=str(plan.config_dir or ""),
     )
 
