@@ -42,6 +42,7 @@ from mhray.training.connection import connected
 from mhray.training.directory import make_directory
 from mhray.training.epochs import EpochRow
 from mhray.training.mistakes import check_shares
+from mhray.training.ray_address import find_ray
 from mhray.training.result import RunResult
 from mhray.training.run import Report, train
 from mhray.training.sizes import bytes_of
@@ -68,7 +69,7 @@ def run(
         return _run_here(config, directory, report, overrides, resume_from)
     check_shares(config)
     # In a trial Ray is connected already.
-    with nullcontext() if ray.is_initialized() else connected(needs_dashboard=True):
+    with nullcontext() if ray.is_initialized() else connected(find_ray(), needs_dashboard=True):
         return _run_on_group(config, directory, report, overrides, resume_from, restarts)
 
 

@@ -57,7 +57,9 @@ def run_missing(
             console.print(f"trial {orphan.number}: {damage}", markup=False, soft_wrap=True)
     resources = study.resources
     with connected(
-        needs_dashboard=resources.workers_per_trial > 1, is_open=resources.open_to_network
+        checked.ray_there,
+        needs_dashboard=resources.workers_per_trial > 1,
+        is_open=resources.open_to_network,
     ):
         is_at_its_end = run_trials(study, journal, plan, [mlflow, kept], progress)
     kept.delete_left_over()
