@@ -27,6 +27,12 @@ def capacity(ray_there: RunningRay | None) -> Capacity:
     return Capacity(cores, gpus, "this machine", memory_of_this_machine())
 
 
+def node_of(resources: Mapping[str, float], unknown_memory: float = 0) -> Node:
+    """A node by what Ray says of it."""
+    memory = resources.get("memory", unknown_memory)
+    return Node(resources.get("CPU", 0), resources.get("GPU", 0), memory)
+
+
 def _capacity_of_the_cluster(ray_there: RunningRay) -> Capacity:
     import ray  # noqa: PLC0415  takes a second, and where there is no cluster nobody needs it
     from ray._private.state import state  # noqa: PLC0415
@@ -34,7 +40,7 @@ def _capacity_of_the_cluster(ray_there: RunningRay) -> Capacity:
     from mhray.training.connection import connected  # noqa: PLC0415  imports Ray
 
     with connected(ray_there, needs_dashboard=False):
-        there = [_node(node["Resources"], 0) for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        there = [node_of(node["Resources"]) for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         config = state.get_cluster_config()
     brought = list(_brought(config.node_group_configs)) if config else []
     return Capacity.of_nodes(_together(there, brought), ray_there.place, ray_there.found_by)
@@ -45,7 +51,7 @@ def _brought(groups: Any) -> Iterator[Node]:
     for group in groups:
         count = WITHOUT_LIMIT if group.max_count < 0 else group.max_count
         if count:
-            yield replace(_node(group.resources, inf), count=count)
+            yield replace(node_of(group.resources, inf), count=count)
 
 
 def _together(there: list[Node], brought: list[Node]) -> Iterator[Node]:
@@ -57,8 +63,3 @@ def _together(there: list[Node], brought: list[Node]) -> Iterator[Node]:
     groups = {(node.cpus, node.gpus) for node in brought}
     yield from (node for node in there if (node.cpus, node.gpus) not in groups)
     yield from brought
-
-
-def _node(resources: Mapping[str, float], unknown_memory: float) -> Node:
-    memory = resources.get("memory", unknown_memory)
-    return Node(resources.get("CPU", 0), resources.get("GPU", 0), memory)
