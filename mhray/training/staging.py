@@ -28,6 +28,7 @@ from mhray.data.batches import TEST, TRAIN, batch_path, fingerprint, is_missing
 from mhray.data.header import find_header
 from mhray.durable import flush, write_durably
 from mhray.errors import DataError, DataFormatError, StorageError, WorkerLostError, filling
+from mhray.training.ray_address import RunningRay
 
 CHUNK = 8 * 2**20  # bytes
 # Nodes that start together ask for the same chunks, and share them while they are kept.
@@ -86,15 +87,16 @@ class Arrivals:
 
 
 @contextmanager
-def shared_data(data_dir: Path) -> Iterator[Arrivals]:
+def shared_data(data_dir: Path, ray_there: RunningRay | None) -> Iterator[Arrivals]:
     """Hand out a data directory to the nodes of a cluster; Ray must be connected.
 
-    A Ray of this machine's own has no other node, and what is not built yet each node builds.
+    A Ray that is started here (``None``) has no other node, and what is not built yet each node
+    builds.
 
     Raises:
         RayError: no actor can be started on this node.
     """
-    if not os.environ.get("RAY_ADDRESS") or not data_dir.is_dir():
+    if ray_there is None or not data_dir.is_dir():
         yield Arrivals(None)
         return
     here = ray.get_runtime_context().get_node_id()

@@ -41,6 +41,7 @@ from mhray.training.connection import connected
 from mhray.training.directory import make_directory
 from mhray.training.epochs import EpochRow
 from mhray.training.mistakes import check_shares
+from mhray.training.ray_address import find_ray
 from mhray.training.result import RunResult
 from mhray.training.run import Report, train
 from mhray.training.sizes import bytes_of
@@ -70,9 +71,9 @@ def run(
     # In a trial Ray is connected already, and the sweep hands out the data.
     if ray.is_initialized():
         return _run_on_group(config, directory, report, overrides, resume_from, restarts)
-    data_dir = Path(config.data.data_dir).resolve()
+    data_dir, ray_there = Path(config.data.data_dir).resolve(), find_ray()
     config.data.data_dir = str(data_dir)
-    with connected(needs_dashboard=True), shared_data(data_dir):
+    with connected(ray_there, needs_dashboard=True), shared_data(data_dir, ray_there):
         return _run_on_group(config, directory, report, overrides, resume_from, restarts)
 
 

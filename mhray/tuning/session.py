@@ -15,12 +15,13 @@ from pathlib import Path
 from rich.console import Console
 
 from mhray.data.batches import fingerprint
-from mhray.errors import FailingTrialsError, StorageError
+from mhray.errors import FailingTrialsError, NoAnswerError, StorageError
 from mhray.training.chatter import chatter_to
 from mhray.training.directory import make_directory
 from mhray.training.origin import origin
 from mhray.training.parts import build
 from mhray.training.run import compose_run
+from mhray.tuning.admission import refuse_unfit_nodes
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.console import console_on
 from mhray.tuning.differences import Difference
@@ -69,10 +70,12 @@ def start(checked: CheckedStudy, command: str, wishes: Wishes = Wishes()) -> int
         because too many failed for the same reason.
 
     Raises:
+        ClusterError: a node of the cluster cannot take part in it.
         ConfigError: the study cannot have as many trials as are asked for.
         StorageError: the storage, the journal or MLflow's store cannot be opened.
         StudyConflictError: the journal holds another study of this name, or another sweep runs it.
     """
+    refuse_unfit_nodes(checked)
     with _open(checked, wishes) as opened:
         print_headline(opened.checked, opened.console)
         for line in opened.lines:
@@ -161,6 +164,8 @@ def _start(opened: _Opened, command: str) -> int:
     mlflow = open_recorder(
         checked.study, journal.key, checked.directory, checked.text, origin(), checked.config_dir
     )
+    if mlflow.silence:
+        _say_that_it_is_away(mlflow, console)
     is_first_start = not journal.trials()
     try:
         mlflow.tell_again(journal.ended())
@@ -190,8 +195,23 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
     print_result(
         console, checked.study, records, checked.shown_metrics, checked.config_dir, checked.heads
     )
-    outcome.publish()
+    try:
+        outcome.publish()
+    except NoAnswerError as error:
+        console.print(
+            f"MLflow is away ({error}): the same command registers the model",
+            markup=False,
+            soft_wrap=True,
+        )
     return DONE if best_of(records, checked.study.selection) else FAILED
+
+
+def _say_that_it_is_away(mlflow: MlflowObserver, console: Console) -> None:
+    console.print(
+        f"{mlflow.silence}; the sweep goes on, and tells it everything once it answers",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _close(mlflow: MlflowObserver, console: Console) -> None:

@@ -10,8 +10,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mhray.data.batches import fingerprint
 from mhray.errors import DataFormatError
+from mhray.training.ray_address import RunningRay
 from mhray.training.staging import _fetch, _find_or_fetch, data_at_this_node, shared_data
 
+CLUSTER = RunningRay("", "", "")
 MAPPED = [".test_batch.mapped", ".train_batch.mapped"]
 ELSEWHERE = Path("/a/path/of/the/driver/alone")
 
@@ -23,7 +25,6 @@ def other_node(tmp_path_factory):
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("other")))
         node = cluster.add_node(num_cpus=2)
-        patch.setenv("RAY_ADDRESS", cluster.address)
         ray.init(cluster.address, logging_level="ERROR")
         yield node.node_id
         ray.shutdown()
@@ -48,7 +49,7 @@ def source_of(arrivals):
 
 
 def test_the_trials_of_a_node_fetch_once_what_it_lacks(other_node, small_data):
-    with shared_data(small_data) as arrivals:
+    with shared_data(small_data, CLUSTER) as arrivals:
         places = ray.get([on(other_node, small_data, source_of(arrivals)) for _ in range(4)])
         [arrival] = waited(arrivals)
     [place] = set(places)
@@ -59,7 +60,7 @@ def test_the_trials_of_a_node_fetch_once_what_it_lacks(other_node, small_data):
 
 
 def test_a_node_that_has_the_data_uses_its_own(other_node, foreign, monkeypatch):
-    with shared_data(foreign.directory) as arrivals:
+    with shared_data(foreign.directory, CLUSTER) as arrivals:
         places = ray.get([on(other_node, foreign.directory) for _ in range(2)])
         [arrival] = waited(arrivals)
     assert places == [foreign.directory] * 2
@@ -67,13 +68,13 @@ def test_a_node_that_has_the_data_uses_its_own(other_node, foreign, monkeypatch)
 
 
 def test_the_node_of_the_driver_is_not_asked(small_data, other_node):
-    with shared_data(small_data) as arrivals:
+    with shared_data(small_data, CLUSTER) as arrivals:
         assert data_at_this_node(small_data) == small_data
         assert arrivals.new() == []
 
 
 def test_other_data_at_the_same_path_are_not_used(other_node, fine_coarse, foreign, tmp_path):
-    with shared_data(fine_coarse) as arrivals:
+    with shared_data(fine_coarse, CLUSTER) as arrivals:
         source = source_of(arrivals)
         contents = ray.get(source.contents.remote())
         assert _find_or_fetch(foreign.directory, source, contents) != foreign.directory
@@ -83,7 +84,7 @@ def test_other_data_at_the_same_path_are_not_used(other_node, fine_coarse, forei
 
 def test_data_that_were_changed_meanwhile_are_refused(other_node, foreign, tmp_path):
     data = foreign.write(tmp_path / "data")
-    with shared_data(data) as arrivals:
+    with shared_data(data, CLUSTER) as arrivals:
         source = source_of(arrivals)
         contents = ray.get(source.contents.remote())
         pixels = foreign.images["test_batch"] ^ np.uint8(1)
