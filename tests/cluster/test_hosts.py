@@ -1,7 +1,7 @@
 """Sweeps on hosts that share no network address, no data and no processes: only a disk.
 
-The head, the driver, each worker and MLflow's server are hosts of their own; the data lie on the
-driver alone. Hosts are killed, cut off and added while trials run.
+Each worker is a host of its own; in the long form the head, the driver and MLflow's server are as
+well. The data lie on the driver alone. Hosts are killed, cut off and added while trials run.
 """
 
 import re
@@ -63,13 +63,12 @@ class Sweep:
 
 
 def cluster(hosts: Network, *workers: str, dashboard: bool = False) -> Host:
-    """Ray on a head and a driver that train nothing, and on workers of one core; the driver."""
-    head, driver = hosts.add("head"), hosts.add("driver")
+    """Ray on a head that trains nothing, and on workers of one core; the head."""
+    head = hosts.add("head")
     head.ray("--head", "--port=6379", "--num-cpus=0", f"--include-dashboard={dashboard}")
-    join(driver, 0)
     for name in workers:
         join(hosts.add(name))
-    return driver
+    return head
 
 
 def join(host, cpus=1):
@@ -92,6 +91,7 @@ def size_of(data):
 
 
 def seconds_until(is_so):
+    """How long that takes."""
     begun = time.monotonic()
     wait_until(is_so, LONG)
     return time.monotonic() - begun
@@ -100,27 +100,27 @@ def seconds_until(is_so):
 def test_data_reach_all_hosts_and_a_trial_whose_host_is_killed_goes_on_elsewhere(
     hosts, small_data, tmp_path, figures
 ):
-    driver = cluster(hosts, "one", "two")
-    sweep = begin(driver, tmp_path, small_data, Shape(4, 12), "sqlite:////mnt/mlflow.db")
+    head = cluster(hosts, "one", "two")
+    sweep = begin(head, tmp_path, small_data, Shape(4, 8), "sqlite:////mnt/mlflow.db")
     wait_until(lambda: sweep.has_saved(0) and sweep.has_saved(1), LONG)
-    before = journal_in(sweep.storage)
     hosts.kill("one")
-    left = [told.number for told in before if not told.has_ended]
-    waited = seconds_until(lambda: all(sweep.has_saved(trial, 12) for trial in left))
+    waited = seconds_until(lambda: "is tried again" in head.said())
     assert sweep.problems(kills=1) == []
     megabytes = pytest.approx(size_of(small_data) / 2**20, abs=0.1)
     fetched = sweep.fetched()
     assert {host: size for host, (size, _) in fetched.items()} == dict.fromkeys(
-        ("10.77.0.3", "10.77.0.4"), megabytes
+        ("10.77.0.2", "10.77.0.3"), megabytes
     )
-    figures(fetched=fetched, both_trials_ended_after_the_kill_s=round(waited, 1))
+    figures(fetched=fetched, kill_was_noticed_after_s=round(waited, 1))
 
 
 @pytest.mark.long
 def test_a_host_that_is_cut_off_loses_no_trial_and_one_that_comes_later_takes_over(
     hosts, small_data, tmp_path, figures
 ):
-    driver, server = cluster(hosts, "one"), hosts.add("mlflow")
+    cluster(hosts, "one")
+    driver, server = hosts.add("driver"), hosts.add("mlflow")
+    join(driver, 0)
     arguments = f"server --host {server.address} --allowed-hosts * --port 5000 --workers 1"
     store = ["--backend-store-uri", "sqlite:////mnt/mlflow.db"]
     server.start(sys.executable, "-m", "mlflow", *arguments.split(), *store)
@@ -129,17 +129,17 @@ def test_a_host_that_is_cut_off_loses_no_trial_and_one_that_comes_later_takes_ov
     wait_until(lambda: sweep.has_saved(0), LONG)
     hosts.cut_off("one")
     join(hosts.add("late"))
-    waited = seconds_until(lambda: sweep.has_saved(1))
+    waited = seconds_until(lambda: "is tried again" in driver.said())
     assert sweep.problems(kills=1) == []
     assert len(sweep.fetched()) == 2
-    figures(fetched=sweep.fetched(), next_trial_had_an_epoch_s=round(waited, 1))
+    figures(fetched=sweep.fetched(), cut_was_noticed_after_s=round(waited, 1))
 
 
 @pytest.mark.long
 def test_two_hosts_train_one_model_together(hosts, small_data, tmp_path, figures):
-    driver = cluster(hosts, "one", "two", dashboard=True)
+    head = cluster(hosts, "one", "two", dashboard=True)
     begun = time.monotonic()
-    sweep = begin(driver, tmp_path, small_data, Shape(1, 2, workers=2), "sqlite:////mnt/mlflow.db")
+    sweep = begin(head, tmp_path, small_data, Shape(1, 2, workers=2), "sqlite:////mnt/mlflow.db")
     assert sweep.problems(kills=0) == []
     assert len(sweep.fetched()) == 2
     figures(fetched=sweep.fetched(), whole_sweep_s=round(time.monotonic() - begun, 1))
