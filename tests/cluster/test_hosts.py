@@ -123,6 +123,7 @@ def test_a_host_that_is_cut_off_loses_no_trial_and_one_that_comes_later_takes_ov
     join(driver, 0)
     arguments = f"server --host {server.address} --allowed-hosts * --port 5000 --workers 1"
     store = ["--backend-store-uri", "sqlite:////mnt/mlflow.db"]
+    store += ["--artifacts-destination", "/mnt/artifacts"]
     server.start(sys.executable, "-m", "mlflow", *arguments.split(), *store)
     shape = Shape(3, 12)
     sweep = begin(driver, tmp_path, small_data, shape, f"http://{server.address}:5000")
@@ -132,6 +133,7 @@ def test_a_host_that_is_cut_off_loses_no_trial_and_one_that_comes_later_takes_ov
     waited = seconds_until(lambda: "is tried again" in driver.said())
     assert sweep.problems(kills=1) == []
     assert len(sweep.fetched()) == 2
+    assert "MLflow is away" not in driver.said()
     figures(fetched=sweep.fetched(), cut_was_noticed_after_s=round(waited, 1))
 
 
