@@ -141,7 +141,7 @@ def test_a_host_that_is_cut_off_loses_no_trial_and_one_that_comes_later_takes_ov
 def test_two_hosts_train_one_model_together(hosts, small_data, tmp_path, figures):
     head = cluster(hosts, "one", "two", dashboard=True)
     begun = time.monotonic()
-    sweep = begin(head, tmp_path, small_data, Shape(1, 2, workers=2), "sqlite:////mnt/mlflow.db")
+    sweep = begin(head, tmp_path, small_data, Shape(2, 2, workers=2), "sqlite:////mnt/mlflow.db")
     assert sweep.problems(kills=0) == []
     assert len(sweep.fetched()) == 2
     figures(fetched=sweep.fetched(), whole_sweep_s=round(time.monotonic() - begun, 1))
