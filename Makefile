@@ -12,10 +12,10 @@ TRIALS ?= 500
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep ui test lint format bench docs results weightings oracle chaos chaos-plain soak reliability gpu-check fuzz wheel clean
+.PHONY: help install sweep ui test lint format bench docs results weightings oracle chaos chaos-plain soak reliability gpu-check cluster-test scaling fuzz wheel clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: $(INSTALLED) ## build the environment; again only if pyproject.toml or constraints.txt changed
 
@@ -90,6 +90,12 @@ chaos-plain: $(INSTALLED) ## the same kills on a plain Ray Tune script with Tune
 
 soak: $(INSTALLED) ## 500 trials that do next to nothing in one sweep; does the driver grow? (TRIALS=500)
 	$(BIN)/python -m tests.chaos.soak --trials $(TRIALS) --results benchmarks/soak.jsonl
+
+cluster-test: $(INSTALLED) ## play several hosts on this machine, kill, cut off and add some (as root; 15 minutes)
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/cluster --figures benchmarks/cluster.jsonl $(ARGS)
+
+scaling: $(INSTALLED) ## measure what scheduling loses beside Ray Tune alone, on 1, 2 and 4 simulated nodes
+	$(BIN)/python benchmarks/scaling.py $(ARGS)
 
 reliability: $(INSTALLED) ## write docs/reliability.md from what the attacks and the soak found
 	$(BIN)/python benchmarks/reliability_page.py

@@ -10,6 +10,7 @@ MhrayError
 ├── StorageError             a directory, database or port cannot be opened or written
 │   ├── FullDiskError        nothing more fits; what was written is whole
 │   └── NoAnswerError        a server does not answer now
+├── ClusterError             a node of a cluster cannot take part in a sweep
 ├── StudyConflictError       the journal holds another study, or another sweep runs it
 ├── DivergedError            a loss became NaN or infinite
 ├── WorkerLostError          a process that trains is gone
@@ -69,6 +70,10 @@ class FullDiskError(StorageError):
 
 class NoAnswerError(StorageError):
     """A server does not answer, hangs or has trouble of its own now; it may answer later."""
+
+
+class ClusterError(MhrayError):
+    """A node of a cluster cannot take part: other versions, or it does not see the storage."""
 
 
 class StudyConflictError(MhrayError):

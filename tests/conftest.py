@@ -44,6 +44,14 @@ def _cache_of_its_own(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _rays_of_their_own():
+    """No test runs on a Ray that happens to run on this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_ADDRESS", "local")
+        yield
+
+
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory):
     """A multimnist directory of 600 training and 100 test images."""

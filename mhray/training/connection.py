@@ -1,18 +1,19 @@
-"""Ray, connected: the cluster at ``RAY_ADDRESS``, or a Ray of this machine's own.
+"""Ray, connected: one that runs already, or one that is started here and ends with the command.
 
 Whoever reaches a port of Ray's can run any code. So a Ray that is started here listens on the
 loopback alone and asks for a token, which only this user can read.
 """
 
 import gc
+import json
 import logging
 import os
 import secrets
-import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import joblib
@@ -20,6 +21,7 @@ import ray
 from ray._private import ray_constants
 
 from mhray.errors import StorageError
+from mhray.training.ray_address import RunningRay
 from mhray.training.sizes import memory_of_this_machine
 
 RAY_ENVIRONMENT = {
@@ -40,46 +42,40 @@ MODE = 0o600  # of the token's file
 
 # Unix sockets below Ray's directory may have at most 107 characters in all.
 TEMP_DIR = "MHRAY_RAY_TEMP_DIR"
-ANSWER_SECONDS = 10.0
+JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
 @contextmanager
-def connected(*, needs_dashboard: bool, is_open: bool = False) -> Iterator[None]:
+def connected(
+    ray_there: RunningRay | None,
+    *,
+    needs_dashboard: bool,
+    is_open: bool = False,
+    code: Mapping[str, Any] = MappingProxyType({}),
+) -> Iterator[None]:
     """Ray, for as long as the context lasts.
 
     Args:
+        ray_there: from :func:`mhray.training.ray_address.find_ray`; None starts one.
         needs_dashboard: worker groups need the State API, which the dashboard serves (on the
             loopback), or stopped ones leak their placement groups; it costs memory otherwise.
         is_open: a Ray that is started here listens on the network too.
+        code: what the processes of a cluster get of the project, as keys of a ``runtime_env``.
 
     Raises:
-        StorageError: no Ray answers at ``RAY_ADDRESS``, or none can be started here.
+        StorageError: the Ray that should be there does not answer, or none can be started here.
     """
     os.environ.update(RAY_ENVIRONMENT)
-    address = os.environ.get("RAY_ADDRESS")
-    if address:
-        _refuse_silence(address)
-    local: dict[str, Any] = {
-        "num_cpus": joblib.cpu_count(),
-        "_memory": memory_of_this_machine(),
-        "include_dashboard": needs_dashboard,
-        "dashboard_host": "127.0.0.1",
-        "_temp_dir": os.environ.get(TEMP_DIR),
-    }
     try:
-        if not address:
+        if ray_there:
+            ray_there.refuse_silence()
+            _init(ray_there.address, code)
+        else:
             _leave_a_private_token()
             _listen(on_network=is_open)
-        ray.init(
-            address=address or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=False,
-            runtime_env={"env_vars": RAY_ENVIRONMENT},
-            **({} if address else local),
-        )
+            _init("local", {}, **_own(needs_dashboard=needs_dashboard))
     except (OSError, ValueError, RuntimeError) as error:
-        raise _unreachable(address, str(error).splitlines()[0]) from None
+        raise _unreachable(ray_there, str(error).splitlines()[0]) from None
     try:
         yield
     finally:
@@ -87,6 +83,42 @@ def connected(*, needs_dashboard: bool, is_open: bool = False) -> Iterator[None]
         # shutdown ends the process without a word (ray 2.60, core_worker_process.cc).
         gc.collect()
         ray.shutdown()
+
+
+def job_environment() -> dict[str, Any]:
+    """The ``runtime_env`` of the Ray job as which this command was submitted; empty if it was not.
+
+    Ray refuses to be told again what the job has said.
+    """
+    told: dict[str, Any] = json.loads(os.environ.get(JOB, "{}"))
+    return told.get("runtime_env") or {}
+
+
+def _init(address: str, code: Mapping[str, Any], **own: Any) -> None:
+    job = job_environment()
+    variables = {
+        name: value
+        for name, value in RAY_ENVIRONMENT.items()
+        if name not in job.get("env_vars", {})
+    }
+    ray.init(
+        address=address,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        configure_logging=False,
+        runtime_env={"env_vars": variables, **code},
+        **own,
+    )
+
+
+def _own(*, needs_dashboard: bool) -> dict[str, Any]:
+    return {
+        "num_cpus": joblib.cpu_count(),
+        "_memory": memory_of_this_machine(),
+        "include_dashboard": needs_dashboard,
+        "dashboard_host": "127.0.0.1",
+        "_temp_dir": os.environ.get(TEMP_DIR),
+    }
 
 
 def _listen(*, on_network: bool) -> None:
@@ -119,18 +151,7 @@ def _leave_a_private_token() -> None:
         ) from None
 
 
-def _refuse_silence(address: str) -> None:
-    """Ray itself waits minutes for an address at which nobody listens."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
-    except OSError as error:
-        raise _unreachable(address, str(error)) from None
-
-
-def _unreachable(address: str | None, reason: str) -> StorageError:
-    where = f"RAY_ADDRESS={address}" if address else "ray"
-    remedy = "start it, or unset RAY_ADDRESS to use this machine" if address else "try again"
-    return StorageError(f"{where}: no Ray can be reached ({reason}); {remedy}")
+def _unreachable(ray_there: RunningRay | None, reason: str) -> StorageError:
+    if ray_there:
+        return ray_there.unreachable(reason)
+    return StorageError(f"ray: no Ray can be reached ({reason}); try again")

@@ -10,7 +10,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,9 +41,11 @@ from mhray.training.connection import connected
 from mhray.training.directory import make_directory
 from mhray.training.epochs import EpochRow
 from mhray.training.mistakes import check_shares
+from mhray.training.ray_address import find_ray
 from mhray.training.result import RunResult
 from mhray.training.run import Report, train
 from mhray.training.sizes import bytes_of
+from mhray.training.staging import data_at_this_node, shared_data
 
 
 def run(
@@ -67,8 +68,12 @@ def run(
     if config.workers == 1:
         return _run_here(config, directory, report, overrides, resume_from)
     check_shares(config)
-    # In a trial Ray is connected already.
-    with nullcontext() if ray.is_initialized() else connected(needs_dashboard=True):
+    # In a trial Ray is connected already, and the sweep hands out the data.
+    if ray.is_initialized():
+        return _run_on_group(config, directory, report, overrides, resume_from, restarts)
+    data_dir, ray_there = Path(config.data.data_dir).resolve(), find_ray()
+    config.data.data_dir = str(data_dir)
+    with connected(ray_there, needs_dashboard=True), shared_data(data_dir, ray_there):
         return _run_on_group(config, directory, report, overrides, resume_from, restarts)
 
 
@@ -80,6 +85,7 @@ def _run_here(
     resume_from: Path | None,
 ) -> RunResult:
     torch.set_num_threads(max(1, int(config.per_worker.cpus)))
+    _find_data(config)
 
     def loop() -> RunResult:
         return train(config, directory, report=report, overrides=overrides, resume_from=resume_from)
@@ -214,9 +220,14 @@ def _lost(error: BaseException) -> WorkerLostError:
     return WorkerLostError(f"workers: a process of the run is gone; start it again ({error})")
 
 
+def _find_data(config: DictConfig) -> None:
+    config.data.data_dir = str(data_at_this_node(Path(config.data.data_dir)))
+
+
 def _loop_of_one_worker(plan: dict[str, Any]) -> None:
     config = OmegaConf.create(plan["config"])
     torch.set_num_threads(max(1, int(config.per_worker.cpus)))
+    _find_data(config)
     directory = Path(plan["directory"])
     resume_from = plan["resume_from"] and Path(plan["resume_from"])
     with tempfile.TemporaryDirectory() as restored:

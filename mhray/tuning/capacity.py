@@ -3,11 +3,41 @@
 No Ray is imported here: a study is checked without it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mhray.tuning.study import Resources
+from mhray.tuning.study import PerWorker, Resources
 
 ROUNDING = 1e-6  # Ray counts in ten-thousandths
+
+
+@dataclass(frozen=True)
+class Node:
+    """What one machine can give, or each of several like it.
+
+    Attributes:
+        cpus: cores.
+        gpus: GPUs.
+        memory: bytes.
+        count: how many there are, or can be.
+    """
+
+    cpus: float
+    gpus: float
+    memory: float = float("inf")
+    count: int = 1
+
+    def fitting(self, worker: PerWorker) -> int:
+        """How many workers all of these nodes have room for.
+
+        >>> Node(4, 1, count=2).fitting(PerWorker(cpus=3))
+        2
+        """
+        shares = ((self.cpus, worker.cpus), (self.memory, worker.memory_bytes))
+        workers = [_fitting(there, each) for there, each in shares if each > 0]
+        if worker.gpus > 0:
+            workers.append(_fitting_gpus(self.gpus, worker.gpus))
+        return self.count * min(workers)
 
 
 @dataclass(frozen=True)
@@ -19,12 +49,45 @@ class Capacity:
         gpus: GPUs.
         place: whose they are, for messages.
         memory: bytes.
+        nodes: of a cluster, those that it has and those that it can bring.
+        ray: which Ray shares it out, for the first line.
     """
 
     cpus: float
     gpus: float
     place: str
     memory: float = float("inf")
+    nodes: tuple[Node, ...] = ()
+    ray: str = "a Ray of its own"
+
+    @classmethod
+    def of_nodes(cls, nodes: Iterable[Node], place: str, ray: str) -> "Capacity":
+        """What nodes have together."""
+        there = tuple(nodes)
+        return cls(
+            cpus=sum(node.cpus * node.count for node in there),
+            gpus=sum(node.gpus * node.count for node in there),
+            place=place,
+            memory=sum(node.memory * node.count for node in there),
+            nodes=there,
+            ray=ray,
+        )
+
+    @property
+    def largest(self) -> Node:
+        """The most that any node has of each kind."""
+        if not self.nodes:
+            return Node(self.cpus, self.gpus, self.memory)
+        return Node(
+            max(node.cpus for node in self.nodes),
+            max(node.gpus for node in self.nodes),
+            max(node.memory for node in self.nodes),
+        )
+
+    def fitting(self, worker: PerWorker) -> int:
+        """How many workers there is room for; each is on one node."""
+        whole = Node(self.cpus, self.gpus, self.memory)
+        return sum(node.fitting(worker) for node in self.nodes or (whole,))
 
 
 def parallel_trials(resources: Resources, available: Capacity) -> int:
@@ -35,15 +98,7 @@ def parallel_trials(resources: Resources, available: Capacity) -> int:
     """
     if resources.parallel_trials != "auto":
         return resources.parallel_trials
-    worker = resources.per_worker
-    shares = [
-        (available.cpus, worker.cpus),
-        (available.memory, worker.memory_bytes),
-    ]
-    workers = [_fitting(there, each) for there, each in shares if each > 0]
-    if worker.gpus > 0:
-        workers.append(_fitting_gpus(available.gpus, worker.gpus))
-    return max(1, min(workers) // resources.workers_per_trial)
+    return max(1, available.fitting(resources.per_worker) // resources.workers_per_trial)
 
 
 def on_one_gpu(share: float) -> int:

@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from mhray.heads import Head
 from mhray.training.epochs import shown_metrics
+from mhray.training.ray_address import RunningRay
 from mhray.tuning.capacity import Capacity, parallel_trials
 from mhray.tuning.rules import metrics_of
 from mhray.tuning.study import Study
@@ -25,6 +26,7 @@ class CheckedStudy:
         available: what can be shared out.
         directory: where everything of this study lies.
         config_dir: the user's own Hydra groups, if any.
+        ray_there: the Ray that runs its trials; None: one of its own.
     """
 
     study: Study
@@ -35,6 +37,7 @@ class CheckedStudy:
     available: Capacity
     directory: Path
     config_dir: Path | None
+    ray_there: RunningRay | None = None
 
     @property
     def shown_metrics(self) -> dict[str, str]:

@@ -16,10 +16,10 @@ from rich.console import Console
 
 from mhray.heads import Head
 from mhray.models.classifiers import ImageShape
-from mhray.training.connection import connected
 from mhray.training.load import split_sizes
 from mhray.training.run import compose_run, read_heads_of
 from mhray.training.timing import GpuNeed, gpu_need
+from mhray.tuning.admission import working
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.draws import networks_of
 from mhray.tuning.packing import packed, shares_gpus, too_small
@@ -34,7 +34,7 @@ def packed_study(checked: CheckedStudy, console: Console) -> CheckedStudy:
     resources = checked.study.resources
     if not shares_gpus(resources):
         return checked
-    with connected(needs_dashboard=False, is_open=resources.open_to_network):
+    with working(checked):
         need = _largest_need(checked)
     packing = packed(resources, need)
     if packing.reason:

@@ -17,6 +17,7 @@ from mhray.models.trained_heads import predicted_heads
 from mhray.training.directory import refuse_links
 from mhray.training.mistakes import check_config
 from mhray.training.origin import reproduce_line
+from mhray.training.ray_address import RunningRay, find_ray
 from mhray.training.run import (
     check_heads,
     compose_run,
@@ -44,7 +45,8 @@ def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
         DataError: the data set is missing or malformed.
         StorageError: ``RAY_ADDRESS`` is set and no Ray answers there.
     """
-    world = world_here(config_dir)
+    ray_there = find_ray()
+    world = world_here(config_dir, ray_there)
     study = check_study(file, world)
     compose: Any = world.compose
     base = compose(fixed_overrides(study))
@@ -63,14 +65,15 @@ def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
         world.available,
         directory,
         config_dir,
+        ray_there,
     )
 
 
-def world_here(config_dir: Path | None) -> World:
+def world_here(config_dir: Path | None, ray_there: RunningRay | None = None) -> World:
     """The project and the machines as they are, with the user's own groups if there are any.
 
     Raises:
-        StorageError: ``RAY_ADDRESS`` is set and no Ray answers there.
+        StorageError: the Ray that should be there does not answer.
     """
     compose: Any = remembering(lambda overrides: compose_run(overrides, config_dir))
     return World(
@@ -79,7 +82,7 @@ def world_here(config_dir: Path | None) -> World:
         read_heads=_heads_of,
         make_weighting=weighting_of,
         try_out=_try_out,
-        available=capacity(),
+        available=capacity(ray_there),
         free_bytes=_free_bytes,
     )
 
@@ -130,7 +133,7 @@ def print_headline(checked: CheckedStudy, console: Console) -> None:
     heads = ", ".join(f"{head.name} ({head.num_classes} classes)" for head in checked.heads)
     console.print(
         f"study {study.name}: {study.budget.trials} trials, {checked.parallel_trials} at a time on "
-        f"{place.place} ({place.cpus:g} cores, {place.gpus:g} GPUs)",
+        f"{place.place} ({place.cpus:g} cores, {place.gpus:g} GPUs; {place.ray})",
         markup=False,
     )
     console.print(f"heads: {heads}", markup=False)

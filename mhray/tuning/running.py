@@ -1,12 +1,14 @@
 """Running what is missing of a study, as far as its budget goes."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
 
 from mhray.errors import StorageError
-from mhray.training.connection import connected
 from mhray.training.resume import mend
+from mhray.training.staging import shared_data
+from mhray.tuning.admission import working
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.courses import Reached
 from mhray.tuning.gpu_probe import packed_study
@@ -18,9 +20,11 @@ from mhray.tuning.quote import Quote
 from mhray.tuning.quoting import Quoting
 from mhray.tuning.recording import MlflowObserver
 from mhray.tuning.search import SearchPlan
+from mhray.tuning.shipment import Shipment
 from mhray.tuning.speeds import USUAL_LEAD
 from mhray.tuning.standings import Standings
 from mhray.tuning.sweep import SweepPlan, run_trials
+from mhray.tuning.terms import Terms
 from mhray.tuning.time_left import TimeLeft
 
 
@@ -49,7 +53,6 @@ def run_missing(
     if limits.leaves_nothing(journal.orphans()):
         console.print(_what_ended(limits, journal), markup=False)
         return True
-    plan = _plan(checked, mlflow, limits)
     progress = _progress(checked, journal, console, known)
     for line in quoting.lines(known):
         console.print(line, markup=False)
@@ -58,11 +61,14 @@ def run_missing(
     for orphan in journal.orphans():
         if damage := mend(checked.trial_directory(orphan.number)):
             console.print(f"trial {orphan.number}: {damage}", markup=False, soft_wrap=True)
-    resources = study.resources
-    with connected(
-        needs_dashboard=resources.workers_per_trial > 1, is_open=resources.open_to_network
+    terms = Terms(str(checked.directory)) if checked.ray_there else None
+    with (
+        terms.noted() if terms else nullcontext(),
+        working(checked) as shipment,
+        shared_data(_data_of(checked), checked.ray_there) as arrivals,
     ):
-        is_at_its_end = run_trials(study, journal, plan, [mlflow, kept], progress)
+        plan = _plan(checked, mlflow, limits, terms, shipment)
+        is_at_its_end = run_trials(study, journal, plan, [mlflow, kept], progress, arrivals)
     kept.delete_left_over()
     if is_at_its_end and len(journal.ended()) < study.budget.trials:
         console.print(_what_ended(limits, journal), markup=False)
@@ -78,11 +84,18 @@ def _refuse_checkpoints_of_others(directory: Path, journal: Journal) -> None:
         )
 
 
-def _plan(checked: CheckedStudy, mlflow: MlflowObserver, limits: Limits) -> SweepPlan:
+def _plan(
+    checked: CheckedStudy,
+    mlflow: MlflowObserver,
+    limits: Limits,
+    terms: Terms | None,
+    shipment: Shipment,
+) -> SweepPlan:
     return SweepPlan(
         directory=checked.directory,
-        data_dir=Path(checked.base.data.data_dir),
-        config_dir=checked.config_dir,
+        data_dir=_data_of(checked),
+        config_dir=shipment.config_dir,
+        terms=terms,
         parallel_trials=checked.parallel_trials,
         search=SearchPlan(
             max_epochs=checked.max_epochs,
@@ -94,6 +107,10 @@ def _plan(checked: CheckedStudy, mlflow: MlflowObserver, limits: Limits) -> Swee
         ),
         limits=limits,
     )
+
+
+def _data_of(checked: CheckedStudy) -> Path:
+    return Path(checked.base.data.data_dir).resolve()
 
 
 def _progress(

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from ray.tune.search import Searcher
 from typing_extensions import override
 
-from mhray.errors import FullDiskError
+from mhray.errors import ClusterError, FullDiskError
 from mhray.training.epochs import EpochRow
 from mhray.tuning.distributions import Draw
 from mhray.tuning.failures import DIED, TEXT
@@ -32,6 +32,7 @@ from mhray.tuning.world import Compose
 from mhray.tuning.yaml_lines import Value
 
 FULL_DISK = "full_disk"  # what a trial reports in place of an epoch that it could not save
+UNFIT_NODE = "unfit_node"
 
 
 class Observer(Protocol):
@@ -154,6 +155,8 @@ class StudySearch(Searcher):
     def _record(self, number: int, result: Mapping[str, Any]) -> None:
         if FULL_DISK in result:
             raise FullDiskError(result[FULL_DISK])
+        if UNFIT_NODE in result:
+            raise ClusterError(result[UNFIT_NODE])
         if "epoch" not in result or "failure" in result:
             return
         row = row_of(result)

@@ -21,6 +21,7 @@ from mhray.training.directory import make_directory
 from mhray.training.origin import origin
 from mhray.training.parts import build
 from mhray.training.run import compose_run
+from mhray.tuning.admission import refuse_unfit_nodes
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.console import console_on
 from mhray.tuning.differences import Difference
@@ -69,10 +70,12 @@ def start(checked: CheckedStudy, command: str, wishes: Wishes = Wishes()) -> int
         because too many failed for the same reason.
 
     Raises:
+        ClusterError: a node of the cluster cannot take part in it.
         ConfigError: the study cannot have as many trials as are asked for.
         StorageError: the storage, the journal or MLflow's store cannot be opened.
         StudyConflictError: the journal holds another study of this name, or another sweep runs it.
     """
+    refuse_unfit_nodes(checked)
     with _open(checked, wishes) as opened:
         print_headline(opened.checked, opened.console)
         for line in opened.lines:

@@ -1,6 +1,7 @@
 """What a study asks for and the machines can never give: cores, GPUs, memory, room on the disk."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from mhray.training.sizes import as_size
@@ -15,11 +16,15 @@ CHECKPOINTS_OF_A_TRIAL = 2  # last.ckpt and best.ckpt
 
 
 def missing_resources(resources: Resources, available: Capacity) -> Iterator[tuple[Location, str]]:
-    """What can never be given of each kind of resource."""
-    worker = resources.per_worker
-    yield from _missing("cpus", "CPUs", resources, worker.cpus, available.cpus)
-    yield from _missing("gpus", "GPUs", resources, worker.gpus, available.gpus)
-    yield from _missing("memory", "memory", resources, worker.memory_bytes, available.memory)
+    """What can never be given of each kind of resource, or not on one node."""
+    worker, most = resources.per_worker, available.largest
+    kinds = (
+        _Kind("cpus", "CPUs", worker.cpus, available.cpus, most.cpus),
+        _Kind("gpus", "GPUs", worker.gpus, available.gpus, most.gpus),
+        _Kind("memory", "memory", worker.memory_bytes, available.memory, most.memory),
+    )
+    found = [finding for kind in kinds for finding in kind.missing(resources)]
+    yield from found or _missing_nodes(resources, available)
 
 
 def missing_room(
@@ -62,22 +67,62 @@ def checkpoint_bytes(parameters: float) -> float:
     return CHECKPOINTS_OF_A_TRIAL * BYTES_OF_A_PARAMETER * parameters
 
 
-def _missing(
-    kind: str, noun: str, resources: Resources, each: float, available: float
-) -> Iterator[tuple[Location, str]]:
+@dataclass(frozen=True)
+class _Kind:
+    """One kind of resource.
+
+    Attributes:
+        key: of ``per_worker``.
+        noun: for messages.
+        each: what a worker asks for.
+        available: what there is of it.
+        most: what there is of it on one node.
+    """
+
+    key: str
+    noun: str
+    each: float
+    available: float
+    most: float
+
+    def missing(self, resources: Resources) -> Iterator[tuple[Location, str]]:
+        """What can never be given of it."""
+        workers, parallel = resources.workers_per_trial, resources.parallel_trials
+        shown, each = self._shown, self.each
+        there = f"there are {shown(self.available)}"
+        if each > self.most:
+            on_one = f"no node has more than {shown(self.most)}"
+            why = there if self.most == self.available else on_one
+            message = f"{shown(each)} {self.noun} can never be given, since {why}"
+            remedy = f"write {shown(self.most).replace(' ', '')} or less"
+            yield ("resources", "per_worker", self.key), f"{message}; {remedy}"
+        elif each * workers > self.available:
+            message = f"{workers} workers need {shown(each * workers)} {self.noun}, but {there}"
+            location = ("resources", "workers_per_trial")
+            yield location, f"{message}; write {int(self.available / each)} or less"
+        elif parallel != "auto" and each * workers * parallel > self.available:
+            needed = shown(each * workers * parallel)
+            message = f"{parallel} trials need {needed} {self.noun}, but {there}"
+            fitting = int(self.available / (each * workers))
+            yield ("resources", "parallel_trials"), f"{message}; write {fitting} or less, or auto"
+
+    def _shown(self, amount: float) -> str:
+        return as_size(amount) if self.key == "memory" else f"{amount:g}"
+
+
+def _missing_nodes(resources: Resources, available: Capacity) -> Iterator[tuple[Location, str]]:
+    """Workers for which the nodes of a cluster have no room, although all of them together do."""
     workers, parallel = resources.workers_per_trial, resources.parallel_trials
-    shown = as_size if kind == "memory" else "{:g}".format
-    if each > available:
-        message = f"{shown(each)} {noun} can never be given, since there are {shown(available)}"
-        remedy = f"write {shown(available).replace(' ', '')} or less"
-        yield ("resources", "per_worker", kind), f"{message}; {remedy}"
-    elif each * workers > available:
-        needed = shown(each * workers)
-        message = f"{workers} workers need {needed} {noun}, but there are {shown(available)}"
-        location = ("resources", "workers_per_trial")
-        yield location, f"{message}; write {int(available / each)} or less"
-    elif parallel != "auto" and each * workers * parallel > available:
-        needed = shown(each * workers * parallel)
-        message = f"{parallel} trials need {needed} {noun}, but there are {shown(available)}"
-        fitting = int(available / (each * workers))
-        yield ("resources", "parallel_trials"), f"{message}; write {fitting} or less, or auto"
+    if not available.nodes:
+        return
+    fitting = available.fitting(resources.per_worker)
+    if not fitting:
+        message = "no node has all of it together; write less of one of them"
+        yield ("resources", "per_worker"), message
+    elif workers > fitting:
+        message = f"{workers} workers need as many places, but the nodes have {fitting}"
+        yield ("resources", "workers_per_trial"), f"{message}; write {fitting} or less"
+    elif parallel != "auto" and parallel * workers > fitting:
+        message = f"{parallel} trials need {parallel * workers} places for workers, but the nodes "
+        remedy = f"have {fitting}; write {fitting // workers} or less, or auto"
+        yield ("resources", "parallel_trials"), message + remedy

@@ -7,6 +7,7 @@ loses finished trials when the driver is killed.
 
 import gc
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from ray.tune import Callback, CLIReporter, FailureConfig, RunConfig, Stopper, T
 from ray.tune.experiment import Trial
 from typing_extensions import override
 
-from mhray.errors import FullDiskError, filling
+from mhray.errors import ClusterError, FullDiskError, filling
 from mhray.training import workers
 from mhray.training.epochs import EpochRow
 from mhray.training.resume import mend
 from mhray.training.run import compose_run
+from mhray.training.staging import Arrivals
+from mhray.tuning.arrivals import TellArrivals
 from mhray.tuning.failure_rule import FailureRule
 from mhray.tuning.failures import Failure, cause_of, forget_failure
 from mhray.tuning.guard import Guard
@@ -30,10 +33,11 @@ from mhray.tuning.lost_memory import LostToMemory
 from mhray.tuning.lost_ray import EndWithoutRay
 from mhray.tuning.progress import Progress
 from mhray.tuning.schedulers import most_unfinished, scheduler_of
-from mhray.tuning.search import FULL_DISK, Observer, SearchPlan, StudySearch
+from mhray.tuning.search import FULL_DISK, UNFIT_NODE, Observer, SearchPlan, StudySearch
 from mhray.tuning.stalls import EndStalled
 from mhray.tuning.stopping import signals_stop
 from mhray.tuning.study import Study
+from mhray.tuning.terms import Terms
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,15 @@ class TrialJob:
 
     Attributes:
         root: each trial has a directory of its own below it, named by its number.
-        data_dir: where the data are, whatever directory a worker was started in.
-        config_dir: the user's own Hydra groups, or empty.
+        data_dir: where the driver has the data; a node that lacks them gets its own.
+        config_dir: the user's own Hydra groups as a worker finds them, or empty.
+        terms: of a cluster, what its nodes have to meet.
     """
 
     root: str
     data_dir: str
     config_dir: str
+    terms: Mapping[str, Any] | None
 
 
 def run_trial(assignment: dict[str, Any]) -> None:
@@ -58,6 +64,13 @@ def run_trial(assignment: dict[str, Any]) -> None:
     left. Any other would come again, so it is reported, and the trial has failed.
     """
     job = TrialJob(**assignment["job"])
+    try:
+        if job.terms:
+            Terms(**job.terms).refuse_this_node()
+    except ClusterError as error:
+        # The fault of the node, which may have joined later. Nothing written here would arrive.
+        tune.report({UNFIT_NODE: str(error)})
+        return
     directory = Path(job.root) / str(assignment["number"])
     directory.mkdir(parents=True, exist_ok=True)
     forget_failure(directory)
@@ -77,7 +90,9 @@ def run_trial(assignment: dict[str, Any]) -> None:
 
 
 def _run(job: TrialJob, overrides: list[str], directory: Path) -> None:
-    config = compose_run(overrides, Path(job.config_dir) if job.config_dir else None)
+    # On a cluster it is relative, to what Ray unpacks there.
+    groups = Path(job.config_dir).resolve() if job.config_dir else None
+    config = compose_run(overrides, groups)
     # The driver has built the data; a worker that does not see them must not build others.
     config.data.data_dir, config.data.source = job.data_dir, None
     # The driver has looked, and said what it found; but what a trial was killed in comes later.
@@ -190,7 +205,8 @@ class SweepPlan:
     Attributes:
         directory: the study's own.
         data_dir: the data set's.
-        config_dir: the user's own Hydra groups, if any.
+        config_dir: the user's own Hydra groups as a worker finds them, or empty.
+        terms: of a cluster, what its nodes have to meet.
         parallel_trials: how many run at a time.
         search: what the searcher needs.
         limits: of the study's time.
@@ -198,7 +214,8 @@ class SweepPlan:
 
     directory: Path
     data_dir: Path
-    config_dir: Path | None
+    config_dir: str
+    terms: Terms | None
     parallel_trials: int
     search: SearchPlan
     limits: Limits
@@ -210,6 +227,7 @@ def run_trials(
     plan: SweepPlan,
     observers: list[Observer],
     progress: Progress,
+    arrivals: Arrivals,
 ) -> bool:
     """Run what is missing of a study; Ray must be connected.
 
@@ -246,6 +264,7 @@ def run_trials(
                 memory,
                 HeldGpus(plan.limits),
                 EndWithoutRay(guard),
+                TellArrivals(arrivals, progress.console, guard),
                 EndStalled(study.resources.stall_minutes, plan.search.trial_directory, guard),
             ],
             failure_config=FailureConfig(max_failures=study.resources.retries),
@@ -272,8 +291,9 @@ def _name_of(trial: Trial) -> str:
 def _job(plan: SweepPlan) -> TrialJob:
     return TrialJob(
         root=str(plan.directory / "checkpoints"),
-        data_dir=str(plan.data_dir.resolve()),
-        config_dir=str(plan.config_dir or ""),
+        data_dir=str(plan.data_dir),
+        config_dir=plan.config_dir,
+        terms=asdict(plan.terms) if plan.terms else None,
     )
 
 

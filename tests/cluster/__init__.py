@@ -1,0 +1,1 @@
+"""Sweeps on several machines, of which this one plays all."""

@@ -1,0 +1,107 @@
+"""``cluster/local.yaml`` for real: ``ray up`` reaches three hosts through their ssh servers."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.chaos.records import journal_in
+from tests.chaos.sweeps import Shape, study_of
+from tests.cluster.hosts import HOME, ROOT, wait_until
+
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin")
+LAUNCHER = {"RAY_UP_enable_autoscaler_v2": "0", "RAY_TMPDIR": "/mnt/ray"}
+NAME, DATA = "sweep", "/mnt/data"
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not SSHD, reason="ray up over ssh: no sshd here; install openssh-server"),
+    pytest.mark.skipif(
+        not shutil.which("rsync"), reason="ray up over ssh: no rsync here; install rsync"
+    ),
+]
+
+
+def serve_ssh(host, key):
+    """Let whoever has the key log in to a host, whose home is its own."""
+    host.run("sh", "-ec", SETUP, KEY=str(key))
+    options = {
+        "HostKey": "/mnt/host_key",
+        "PidFile": "none",
+        "StrictModes": "no",
+        "PermitRootLogin": "prohibit-password",
+        "AuthorizedKeysFile": f"{HOME}/.ssh/authorized_keys",
+        "SetEnv": "RAY_TMPDIR=/mnt/ray RAY_USAGE_STATS_ENABLED=0",
+        "UsePAM": "no",
+    }
+    words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    host.start(SSHD, "-D", "-e", "-f", "/dev/null", *words)
+    wait_until(lambda: "Server listening" in host.said(), 60)
+
+
+SETUP = f"""
+    sed 's#:/root:#:{HOME}:#' /etc/passwd > /mnt/passwd
+    mount --bind /mnt/passwd /etc/passwd
+    mkdir -p {HOME}/.ssh {HOME}/mhray /run/sshd
+    cp "$KEY.pub" {HOME}/.ssh/authorized_keys
+    ln -s {Path(sys.prefix)} {HOME}/mhray/.venv
+    ssh-keygen -q -t ed25519 -N '' -f /mnt/host_key
+"""
+
+
+def cluster_file(directory, addresses, key):
+    """The shipped file, with what is marked changed; packages are there already."""
+    config = yaml.safe_load((ROOT / "cluster" / "local.yaml").read_text())
+    config["provider"] |= {"head_ip": addresses[0], "worker_ips": addresses[1:]}
+    config["auth"] = {"ssh_user": "root", "ssh_private_key": str(key)}
+    config["setup_commands"] = config["setup_commands"][:1]
+    path = directory / "local.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return str(path)
+
+
+def test_ray_up_starts_all_hosts_a_sweep_uses_them_and_ray_down_ends_them(
+    hosts, small_data, tmp_path, figures
+):
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    laptop, *machines = (hosts.add(name) for name in ("laptop", "head", "one", "two"))
+    for machine in machines:
+        serve_ssh(machine, key)
+    machines[0].run("cp", "-r", str(small_data), DATA)
+    file = cluster_file(tmp_path, [machine.address for machine in machines], key)
+    storage = tmp_path / NAME
+    storage.mkdir()
+    study = study_of(NAME, Shape(3, 1), Path(DATA), storage / "studies", "sqlite:////mnt/mlflow.db")
+    (storage / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+
+    ray(laptop, "up", "-y", "--no-config-cache", file)
+    wait_until(lambda: "Active:" in status(laptop, file) and nodes(laptop, file) == 3, 600)
+    sweep = f"cd ~/mhray && PYTHONPATH=. .venv/bin/python -m mhray.sweep {storage}/study.yaml"
+    ray(laptop, "exec", file, sweep)
+    ray(laptop, "down", "-y", file)
+
+    assert [told.state for told in journal_in(storage)] == ["COMPLETE"] * 3
+    assert "at a time on the cluster at 10.77.0.2:6379" in laptop.said()
+    fetched = re.findall(r"data: (\S+) fetched", laptop.said())
+    figures(nodes=3, fetched=fetched)
+
+
+def ray(laptop, *words):
+    command = f"cd {ROOT} && exec {Path(sys.executable).with_name('ray')} " + '"$@"'
+    laptop.run("sh", "-c", command, "ray", *words, **LAUNCHER)
+
+
+def status(laptop, file):
+    before = len(laptop.said())
+    ray(laptop, "exec", file, "RAY_AUTH_MODE=token ~/mhray/.venv/bin/ray status")
+    return laptop.said()[before:]
+
+
+def nodes(laptop, file):
+    active = status(laptop, file).partition("Active:")[2].partition("Pending:")[0]
+    return sum(int(count) for count in re.findall(r"^ *(\d+) ", active, re.MULTILINE))

@@ -1,0 +1,108 @@
+"""Data reach a node that lacks them: two raylets on this machine, with a cache directory each."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from mhray.data.batches import fingerprint
+from mhray.errors import DataFormatError
+from mhray.training.ray_address import RunningRay
+from mhray.training.staging import _fetch, _find_or_fetch, data_at_this_node, shared_data
+
+CLUSTER = RunningRay("", "", "")
+MAPPED = [".test_batch.mapped", ".train_batch.mapped"]
+ELSEWHERE = Path("/a/path/of/the/driver/alone")
+
+
+@pytest.fixture(scope="module")
+def other_node(tmp_path_factory):
+    """The id of a node beside the driver's, which has two cores and a cache of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("other")))
+        node = cluster.add_node(num_cpus=2)
+        ray.init(cluster.address, logging_level="ERROR")
+        yield node.node_id
+        ray.shutdown()
+        cluster.shutdown()
+
+
+@ray.remote(num_cpus=1)
+def found_by(data_dir, source):
+    """Where a trial of this node finds the data; as if the driver's directory were not there."""
+    if source is None:
+        return data_at_this_node(data_dir)
+    return _find_or_fetch(ELSEWHERE, source, ray.get(source.contents.remote()))
+
+
+def on(node, data_dir, source=None):
+    strategy = NodeAffinitySchedulingStrategy(node, soft=False)
+    return found_by.options(scheduling_strategy=strategy).remote(data_dir, source)
+
+
+def source_of(arrivals):
+    return arrivals._source
+
+
+def test_the_trials_of_a_node_fetch_once_what_it_lacks(other_node, small_data):
+    with shared_data(small_data, CLUSTER) as arrivals:
+        places = ray.get([on(other_node, small_data, source_of(arrivals)) for _ in range(4)])
+        [arrival] = waited(arrivals)
+    [place] = set(places)
+    sizes = [(small_data / path.name).stat().st_size for path in shown(place)]
+    assert arrival.fetched == sum(sizes)
+    assert fingerprint(place) == fingerprint(small_data)
+    assert sorted(path.name for path in place.glob(".*.mapped")) == MAPPED
+
+
+def test_a_node_that_has_the_data_uses_its_own(other_node, foreign, monkeypatch):
+    with shared_data(foreign.directory, CLUSTER) as arrivals:
+        places = ray.get([on(other_node, foreign.directory) for _ in range(2)])
+        [arrival] = waited(arrivals)
+    assert places == [foreign.directory] * 2
+    assert arrival.fetched == 0
+
+
+def test_the_node_of_the_driver_is_not_asked(small_data, other_node):
+    with shared_data(small_data, CLUSTER) as arrivals:
+        assert data_at_this_node(small_data) == small_data
+        assert arrivals.new() == []
+
+
+def test_other_data_at_the_same_path_are_not_used(other_node, fine_coarse, foreign, tmp_path):
+    with shared_data(fine_coarse, CLUSTER) as arrivals:
+        source = source_of(arrivals)
+        contents = ray.get(source.contents.remote())
+        assert _find_or_fetch(foreign.directory, source, contents) != foreign.directory
+        [arrival] = waited(arrivals)
+    assert arrival.fetched == sum(contents.files.values())
+
+
+def test_data_that_were_changed_meanwhile_are_refused(other_node, foreign, tmp_path):
+    data = foreign.write(tmp_path / "data")
+    with shared_data(data, CLUSTER) as arrivals:
+        source = source_of(arrivals)
+        contents = ray.get(source.contents.remote())
+        pixels = foreign.images["test_batch"] ^ np.uint8(1)
+        other = type(foreign)(
+            data, foreign.header, foreign.images | {"test_batch": pixels}, foreign.records
+        )
+        other.write(tmp_path / "other")
+        (tmp_path / "other" / "test_batch").replace(data / "test_batch")
+        with pytest.raises(DataFormatError, match="do not write into the data while a sweep runs"):
+            _fetch(source, contents, tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
+
+
+def waited(arrivals):
+    """The arrivals, once there are any."""
+    ray.wait([arrivals._next])
+    return arrivals.new()
+
+
+def shown(directory):
+    return [path for path in directory.iterdir() if not path.name.startswith(".")]
