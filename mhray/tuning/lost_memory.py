@@ -7,10 +7,12 @@ whole sweep. Here it is one more dead process, and its trial hears what it died 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from ray.actor import ActorHandle
+from ray.air.execution import ResourceManager
 from ray.air.execution._internal import RayActorManager
 from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.exceptions import OutOfMemoryError, RayActorError
@@ -43,16 +45,12 @@ class LostToMemory(Callback):
     @contextmanager
     def told(self) -> Iterator[None]:
         """Has Tune take such an end for that of any process that dies, once this has noted it."""
-
-        class Manager(_Manager):
-            tell = self._note
-
-        before = tune_controller.RayActorManager
-        tune_controller.RayActorManager = Manager
+        tunes_own = vars(tune_controller)
+        tunes_own["RayActorManager"] = partial(_Manager, self._note)
         try:
             yield
         finally:
-            tune_controller.RayActorManager = before
+            tunes_own["RayActorManager"] = RayActorManager
 
     @override
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -73,7 +71,11 @@ class LostToMemory(Callback):
 class _Manager(RayActorManager):
     """Tune's own, for which a process that was ended for its memory is a dead one."""
 
-    tell: ClassVar[Callable[[ActorHandle[Any], str], None]]
+    def __init__(
+        self, tell: Callable[[ActorHandle[Any], str], None], resource_manager: ResourceManager
+    ) -> None:
+        super().__init__(resource_manager)
+        self._tell = tell
 
     @override
     def _actor_task_failed(
@@ -82,6 +84,6 @@ class _Manager(RayActorManager):
         if isinstance(exception, OutOfMemoryError):
             tracked = tracked_actor_task._tracked_actor  # noqa: SLF001  as Tune's own does
             actor, _ = self._live_actors_to_ray_actors_resources[tracked]
-            type(self).tell(actor, str(exception))
+            self._tell(actor, str(exception))
             exception = RayActorError(error_msg=str(exception))
         super()._actor_task_failed(tracked_actor_task, exception)
