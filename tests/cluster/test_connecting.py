@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
 import pytest
-import ray
 from ray.cluster_utils import Cluster
 
 from mhray.sweep import main
@@ -69,11 +69,8 @@ def node_without(directory, address):
 
 
 def wait_for_nodes(cluster, count):
-    ray.init(cluster.address, log_to_driver=False)
-    cluster.wait_for_nodes(timeout=300) if count is None else None
-    while sum(node["Alive"] for node in ray.nodes()) < count:
-        ray.util.debug  # noqa: B018
-    ray.shutdown()
+    while sum(node["Alive"] for node in cluster.global_state.node_table()) < count:
+        time.sleep(0.2)
 
 
 def test_a_sweep_uses_the_ray_of_this_machine_and_takes_its_code_there(
@@ -84,7 +81,9 @@ def test_a_sweep_uses_the_ray_of_this_machine_and_takes_its_code_there(
     groups = tmp_path / "groups" / "model"
     groups.mkdir(parents=True)
     shipped = (shipped_directory() / "configs/model/cifar100mh_cnn.yaml").read_text()
-    (groups / "own.yaml").write_text(shipped.replace("mhray.models.cnn.SimpleCNN", "own_net.OwnNet"))
+    (groups / "own.yaml").write_text(
+        shipped.replace("mhray.models.cnn.SimpleCNN", "own_net.OwnNet")
+    )
     code, out, error = sweep("base.model=own", "--config-dir", "groups")
     assert code == 0, out + error
     first = out.splitlines()[0]
