@@ -87,7 +87,7 @@ class FilesInStore(TrialFiles):
         # The best first: a trial goes on from its last epoch, and knows which was the best.
         if (directory / RESULT).is_file():
             result = RunResult.read(directory)
-            replace(result, checkpoint=f"{self._remote(number).uri}/{BEST}").write(directory)
+            replace(result, checkpoint=self._remote(number).below(BEST).uri).write(directory)
         self._send(number, directory, [BEST, LAST, RESULT])
 
     @override

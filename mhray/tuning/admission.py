@@ -16,6 +16,7 @@ from mhray.errors import ClusterError
 from mhray.training.connection import connected, job_environment
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.cluster import node_of
+from mhray.tuning.places import meeting_place
 from mhray.tuning.shipment import Shipment, packed
 from mhray.tuning.terms import Terms
 
@@ -31,7 +32,7 @@ def refuse_unfit_nodes(checked: CheckedStudy) -> None:
     """
     if checked.ray_there is None:
         return
-    terms = Terms(str(checked.directory))
+    terms = Terms(meeting_place(checked.study))
     with working(checked), terms.noted():
         nodes = list(_hosts(checked))
         if problems := _problems(nodes, terms):

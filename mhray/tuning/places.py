@@ -34,8 +34,14 @@ def files_of(study: Study) -> TrialFiles:
     root = str(directory_of(study) / "checkpoints")
     if not is_in_store(study):
         return TrialFiles(root)
-    store = RemoteDirectory(study.storage.rstrip("/"))
-    return FilesInStore(root, store.below(study.name).below("checkpoints").uri)
+    return FilesInStore(root, RemoteDirectory(meeting_place(study)).below("checkpoints").uri)
+
+
+def meeting_place(study: Study) -> str:
+    """The directory that driver and workers have to share, by its path or its URI."""
+    if not is_in_store(study):
+        return str(directory_of(study))
+    return RemoteDirectory(study.storage.rstrip("/")).below(study.name).uri
 
 
 def unfit_storage(study: Study) -> Iterator[tuple[Location, str]]:

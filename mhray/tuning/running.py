@@ -13,7 +13,7 @@ from mhray.tuning.courses import Reached
 from mhray.tuning.journal import Journal
 from mhray.tuning.kept import KeptCheckpoints
 from mhray.tuning.limits import Limits
-from mhray.tuning.places import files_of
+from mhray.tuning.places import files_of, meeting_place
 from mhray.tuning.progress import Progress
 from mhray.tuning.quote import Quote
 from mhray.tuning.quoting import Quoting
@@ -58,7 +58,7 @@ def run_missing(
     for orphan in journal.orphans():
         if damage := mend(checked.trial_directory(orphan.number)):
             console.print(f"trial {orphan.number}: {damage}", markup=False, soft_wrap=True)
-    terms = Terms(str(checked.directory)) if checked.ray_there else None
+    terms = Terms(meeting_place(study)) if checked.ray_there else None
     with terms.noted() if terms else nullcontext(), working(checked) as shipment:
         plan = _plan(checked, mlflow, limits, terms, shipment)
         is_at_its_end = run_trials(study, journal, plan, [mlflow, kept], progress)

@@ -34,7 +34,7 @@ def test_a_node_without_the_directory_leaves_nothing_there(tmp_path):
 
 def test_a_directory_of_the_same_name_on_another_disk_is_not_the_drivers(tmp_path):
     terms = Terms(str(tmp_path))
-    terms.note.write_text("of another driver")
+    (tmp_path / f".sweep-{terms.token}").write_text("of another driver")
     assert "does not see" in terms.mark("one")[0]
 
 
@@ -63,3 +63,17 @@ def test_a_storage_that_the_driver_cannot_write_is_refused():
     message = "storage: /dev/null/s cannot be written"
     with pytest.raises(StorageError, match=message), Terms("/dev/null/s").noted():
         pass
+
+
+def test_nodes_meet_in_an_object_store_as_well(tmp_path):
+    terms = Terms(f"file://{tmp_path}/studies/s")
+    with terms.noted():
+        assert terms.mark("one") == []
+        assert terms.unmarked("one") == []
+        assert terms.unmarked("two")[0].startswith("what it writes in file://")
+    assert list((tmp_path / "studies" / "s").iterdir()) == []
+
+
+def test_a_node_without_the_means_to_reach_a_store_says_so(tmp_path):
+    [problem] = Terms("nosuch://bucket").mark("one")
+    assert "nosuch://bucket cannot be used (Protocol not known: nosuch)" in problem
