@@ -33,7 +33,7 @@ from mhray.tuning.world import Compose
 from mhray.tuning.yaml_lines import Value
 
 FULL_DISK = "full_disk"  # what a trial reports in place of an epoch that it could not save
-UNFIT_NODE = "unfit_node"
+UNFIT_NODE = "unfit_node"  # … where nothing that it writes would be kept
 
 
 class Observer(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 
 from ray import tune
 
-from mhray.errors import ClusterError, FullDiskError
+from mhray.errors import ClusterError, FullDiskError, StorageError
 from mhray.training import workers
 from mhray.training.epochs import EpochRow
 from mhray.training.resume import mend
@@ -47,13 +47,13 @@ def run_trial(assignment: dict[str, Any]) -> None:
     try:
         if job.terms:
             job.terms.refuse_this_node()
-    except ClusterError as error:
-        # The fault of the node, which may have joined later. Nothing written here would arrive.
+        with job.files.at_hand(number) as directory:
+            failure = _failure_of(job, number, assignment["overrides"], directory)
+    except (ClusterError, StorageError) as error:
+        # The fault of the node, which may have joined later, or of a store that does not answer:
+        # nothing that is written here arrives, not even why.
         tune.report({UNFIT_NODE: str(error)})
         return
-    with job.files.at_hand(number) as directory:
-        failure = _failure_of(job, number, assignment["overrides"], directory)
-    # Once its word of it has been kept.
     if failure:
         tune.report({"failure": failure.headline})
 
