@@ -52,8 +52,8 @@ def unfit_storage(study: Study) -> Iterator[tuple[Location, str]]:
     if store.startswith("memory:"):
         yield ("storage",), f"{store} is the memory of one process; write s3://BUCKET, or a path"
     if study.journal == "auto":
-        message = f"auto is a file on a disk, which {store} is not; write an Optuna URL such as "
-        yield ("journal",), message + "postgresql://HOST/DATABASE, or journal-file:PATH"
+        message = f"{store} holds no journal, which is a file on a disk; write journal: and an "
+        yield ("storage",), message + "Optuna URL (postgresql://HOST/DATABASE) or journal-file:PATH"
     if study.resources.workers_per_trial > 1:
         message = f"several workers write into one directory, which {store} cannot be; write 1"
         yield ("resources", "workers_per_trial"), f"{message}, or {ON_A_DISK}"
