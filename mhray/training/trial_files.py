@@ -5,6 +5,7 @@ With an object store a trial works in a directory of its own machine, and what i
 store before its epoch is reported; the driver has a copy of what it has asked for.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -80,7 +81,7 @@ class FilesInStore(TrialFiles):
             try:
                 yield directory
             finally:
-                self._send(number, directory, [*WORDS, "config.yaml"])
+                self._send(number, directory, WORDS)
 
     @override
     def keep(self, number: int, directory: Path) -> None:
@@ -88,7 +89,7 @@ class FilesInStore(TrialFiles):
         if (directory / RESULT).is_file():
             result = RunResult.read(directory)
             replace(result, checkpoint=self._remote(number).below(BEST).uri).write(directory)
-        self._send(number, directory, [BEST, LAST, RESULT])
+        self._send(number, directory, [BEST, LAST, RESULT, "config.yaml"])
 
     @override
     def hear(self, number: int, names: Sequence[str] = WORDS) -> None:
@@ -118,5 +119,16 @@ class FilesInStore(TrialFiles):
 
     def _send(self, number: int, directory: Path, names: Sequence[str]) -> None:
         for name in names:
-            if (directory / name).is_file():
-                self._remote(number).send(directory / name)
+            file, sent = directory / name, directory / f".{name}.sent"
+            if file.is_file() and _written(file) > _written(sent):
+                self._remote(number).send(file)
+                os.utime(_touched(sent), ns=(_written(file), _written(file)))
+
+
+def _written(file: Path) -> int:
+    return file.stat().st_mtime_ns if file.is_file() else 0
+
+
+def _touched(file: Path) -> Path:
+    file.touch()
+    return file

@@ -1,11 +1,13 @@
 """A sweep comes to a cluster: several raylets on this machine, one of which may see other disks."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from ray.cluster_utils import Cluster
@@ -21,12 +23,14 @@ OWN_NET = "from mhray.models.cnn import SimpleCNN\n\n\nclass OwnNet(SimpleCNN):\
 def cluster(tmp_path_factory):
     """A head on which nothing trains, and a node of one core."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_TMPDIR", f"/tmp/mhray-{os.getpid()}")
+        folder = Path(f"/tmp/mhray-{os.getpid()}")
+        patch.setenv("RAY_TMPDIR", str(folder))
         patch.setenv("RAY_ADDRESS", "")
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
         cluster.add_node(num_cpus=1)
         yield cluster
         cluster.shutdown()
+        shutil.rmtree(folder)
 
 
 @pytest.fixture

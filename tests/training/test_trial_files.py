@@ -80,6 +80,19 @@ def test_a_result_in_a_store_names_the_checkpoint_there(tmp_path):
     assert kept.checkpoint == f"file://{tmp_path}/store/0/best.ckpt"
 
 
+def test_a_best_epoch_that_is_in_a_store_already_is_not_sent_again(tmp_path):
+    files = FilesInStore(str(tmp_path / "driver"), f"file://{tmp_path}/store")
+    with files.at_hand(0) as directory:
+        (directory / "best.ckpt").write_text("epoch 0")
+        files.keep(0, directory)
+        files.drop_checkpoints(0)
+        files.keep(0, directory)
+        assert not (tmp_path / "store" / "0" / "best.ckpt").exists()
+        (directory / "best.ckpt").write_text("epoch 1")
+        files.keep(0, directory)
+    assert (tmp_path / "store" / "0" / "best.ckpt").read_text() == "epoch 1"
+
+
 def test_checkpoints_in_a_store_are_dropped_there(tmp_path):
     files = FilesInStore(str(tmp_path / "driver"), f"file://{tmp_path}/store")
     train(files, 0)
