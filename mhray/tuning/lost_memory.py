@@ -8,7 +8,6 @@ whole sweep. Here it is one more dead process, and its trial hears what it died 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ray.actor import ActorHandle
@@ -21,6 +20,7 @@ from ray.tune.execution import tune_controller
 from ray.tune.experiment import Trial
 from typing_extensions import override
 
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.failures import Failure, NoMemory
 from mhray.tuning.guard import Guard
 
@@ -34,11 +34,11 @@ class LostToMemory(Callback):
     """Notes in a trial's directory that Ray has ended its process for the memory that it took.
 
     Args:
-        directory_of: where a trial's failure is written.
+        files: among which a trial's failure is written.
     """
 
-    def __init__(self, directory_of: Callable[[int], Path], guard: Guard) -> None:
-        self._directory_of = directory_of
+    def __init__(self, files: TrialFiles, guard: Guard) -> None:
+        self._files = files
         self._guard = guard
         self._trials: list[Trial] = []
 
@@ -60,9 +60,11 @@ class LostToMemory(Callback):
         with self._guard:
             for trial in self._trials:
                 if trial.temporary_state.ray_actor is actor:
-                    directory = self._directory_of(trial.config["number"])
+                    number = trial.config["number"]
+                    directory = self._files.directory(number)
                     directory.mkdir(parents=True, exist_ok=True)
                     Failure(NoMemory.__name__, WORD, "", f"{WORD}\n\n{text}").write(directory)
+                    self._files.tell(number)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

@@ -15,6 +15,7 @@ from mhray.tuning.gpu_probe import packed_study
 from mhray.tuning.journal import Journal
 from mhray.tuning.kept import KeptCheckpoints
 from mhray.tuning.limits import Limits
+from mhray.tuning.places import files_of, meeting_place
 from mhray.tuning.progress import Progress
 from mhray.tuning.quote import Quote
 from mhray.tuning.quoting import Quoting
@@ -37,7 +38,7 @@ def run_missing(
     if len(ended) >= study.budget.trials:
         console.print(f"all {len(ended)} trials have ended; this is their result", markup=False)
         return True
-    _refuse_checkpoints_of_others(checked.directory, journal)
+    _refuse_checkpoints_of_others(checked, journal)
     checked = packed_study(checked, console)
     study = checked.study
     quoting = Quoting(checked)
@@ -61,7 +62,7 @@ def run_missing(
     for orphan in journal.orphans():
         if damage := mend(checked.trial_directory(orphan.number)):
             console.print(f"trial {orphan.number}: {damage}", markup=False, soft_wrap=True)
-    terms = Terms(str(checked.directory)) if checked.ray_there else None
+    terms = Terms(meeting_place(study)) if checked.ray_there else None
     with (
         terms.noted() if terms else nullcontext(),
         working(checked) as shipment,
@@ -75,11 +76,12 @@ def run_missing(
     return is_at_its_end
 
 
-def _refuse_checkpoints_of_others(directory: Path, journal: Journal) -> None:
+def _refuse_checkpoints_of_others(checked: CheckedStudy, journal: Journal) -> None:
     """A trial goes on from what lies in its directory, which an empty journal knows nothing of."""
-    if not journal.trials() and any(directory.glob("checkpoints/*/*.ckpt")):
+    if not journal.trials() and files_of(checked.study).holds_checkpoints():
+        where = checked.study.storage
         raise StorageError(
-            f"journal: holds no trial of this study, but {directory / 'checkpoints'} does; put the "
+            f"journal: holds no trial of this study, but {where} does; put the "
             "journal back that they belong to, or write another name to start anew"
         )
 

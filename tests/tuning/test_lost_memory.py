@@ -8,6 +8,7 @@ from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.execution import tune_controller
 
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.failures import Failure
 from mhray.tuning.guard import Guard
 from mhray.tuning.lost_memory import WORD, LostToMemory
@@ -19,7 +20,7 @@ ENDED = OutOfMemoryError("1 worker(s) were killed due to the node running low on
 def told(tmp_path):
     """Trials 0 and 1, in the hands of a process each; tells of an error in that of trial 1."""
     processes = [object(), object()]
-    lost = LostToMemory(lambda number: tmp_path / str(number), Guard())
+    lost = LostToMemory(TrialFiles(str(tmp_path)), Guard())
     trials = [
         SimpleNamespace(config={"number": n}, temporary_state=SimpleNamespace(ray_actor=process))
         for n, process in enumerate(processes)
