@@ -78,6 +78,7 @@ def _refuse_checkpoints_of_others(directory: Path, journal: Journal) -> None:
 def _plan(checked: CheckedStudy, mlflow: MlflowObserver, limits: Limits) -> SweepPlan:
     return SweepPlan(
         directory=checked.directory,
+        root=checked.directory / "checkpoints",
         data_dir=Path(checked.base.data.data_dir),
         config_dir=checked.config_dir,
         parallel_trials=checked.parallel_trials,
