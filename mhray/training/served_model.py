@@ -33,7 +33,7 @@ from mhray.errors import ConfigError, StorageError
 from mhray.heads import Head, Implication, heads_config
 from mhray.models.classifiers import MultiheadNetwork
 from mhray.models.trained_heads import PredictedHeads
-from mhray.training.experiment import FAILURES, reason_of
+from mhray.training.experiment import FAILURES, is_silent, reason_of, unreachable
 from mhray.training.tracking import Tracking
 
 CODE = """\
@@ -164,6 +164,7 @@ def log_best_model(
 
     Raises:
         StorageError: MLflow or its artifacts' place cannot be reached or written.
+        NoAnswerError: the server does not answer now.
     """
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     spec.build(weights)
@@ -183,6 +184,8 @@ def log_best_model(
                 client.delete_logged_model(model.model_id)
                 raise
     except FAILURES as error:
+        if is_silent(tracking.uri, error):
+            raise unreachable(tracking.uri, error) from None
         raise StorageError(
             f"mlflow.register_best_as: the best model cannot be logged and registered as "
             f"{registered_name} ({reason_of(error)}); write a name that MLflow takes, or make that "

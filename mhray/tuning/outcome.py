@@ -67,6 +67,7 @@ class Outcome:
 
         Raises:
             StorageError: the best checkpoint is gone, or MLflow refuses.
+            NoAnswerError: MLflow's server does not answer any more; the next start goes on here.
         """
         best = best_of(self.journal.trials(), self.study.selection)
         self.mlflow.study_ended("COMPLETE" if best else "FAIL", best, self.journal.ended())
