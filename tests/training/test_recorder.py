@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from mhray.errors import NoAnswerError, StorageError
 from mhray.training import outbox
 from mhray.training.epochs import EpochRow
+from mhray.training.fitting import cut, fitting_name
 from mhray.training.outbox import Outbox
-from mhray.training.recorder import StudyRecorder, _cut, _name
+from mhray.training.recorder import StudyRecorder
 from mhray.training.tracking import expect_tracking, open_tracking
 
 
@@ -273,7 +274,7 @@ def test_a_process_killed_in_the_middle_of_writing_loses_nothing_it_wrote(tmp_pa
 
 @given(st.text(max_size=50))
 def test_every_name_becomes_one_that_mlflow_accepts(name):
-    assert set(_name(name)) <= set(
+    assert set(fitting_name(name)) <= set(
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./: "
     )
 
@@ -293,7 +294,7 @@ def test_a_value_too_long_for_mlflow_is_cut_and_says_so(start, tracking):
 
 @given(st.text(max_size=300), st.integers(100, 200))
 def test_cut_text_fits(text, longest):
-    assert len(_cut(text, longest)) <= longest
+    assert len(cut(text, longest)) <= longest
 
 
 def test_an_outbox_that_cannot_be_written_is_an_error(tracking, tmp_path):
