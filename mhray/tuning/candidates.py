@@ -76,7 +76,7 @@ def candidates_of(study: Study, confirm: Confirm, records: Sequence[TrialRecord]
     return Candidates(tuple(distinct.values()), twins)
 
 
-def most_runs(study: Study, confirm: Confirm) -> tuple[int, int]:
+def range_of_runs(study: Study, confirm: Confirm) -> tuple[int, int]:
     """How many runs a confirmation of a study has at least and, but for late leaders, at most."""
     trials = min(confirm.top + 1, study.budget.trials)
     candidates = trials + bool(weighing_paths(study))

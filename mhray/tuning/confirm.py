@@ -5,7 +5,8 @@ the race waits for runs that train, the searcher has nothing to hand out.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,7 @@ from ray.tune.search import Searcher
 from rich.console import Console
 from typing_extensions import override
 
-from mhray.training.connection import connected
 from mhray.training.resume import mend
-from mhray.tuning.candidates import most_runs
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.confirm_section import Confirm
 from mhray.tuning.confirmation import Confirmation, study_of_runs
@@ -33,18 +32,7 @@ from mhray.tuning.study import Study
 from mhray.tuning.sweep import Errand, SweepPlan, run_errand
 from mhray.tuning.time_left import TimeLeft
 
-
-def confirm_best(
-    checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, console: Console
-) -> bool:
-    """Confirm a study's best trials, if it says so, as far as its hours go.
-
-    Returns:
-        False if a signal has stopped it.
-    """
-    if checked.study.confirm is None:
-        return True
-    return _Confirming(checked, checked.study.confirm, journal, mlflow, console).run()
+CONFIRMATION = "confirmation"  # the directory of the runs, in the study's
 
 
 class RaceSearch(StudySearch):
@@ -89,35 +77,60 @@ class RaceSearch(StudySearch):
 
 
 @dataclass(frozen=True)
-class _Confirming:
+class Confirming:
     """The confirmation of one study at one start."""
 
     checked: CheckedStudy
-    confirm: Confirm
     journal: Journal
     mlflow: MlflowObserver
     console: Console
 
-    def run(self) -> bool:
-        study = study_of_runs(self.checked.study, self.confirm)
-        runs = self.journal.confirmations(study)
-        mlflow = self.mlflow.of_confirmations()
-        mlflow.tell_again(runs.ended())
-        limits = self._limits(study, runs)
-        if not self._state(runs).wanted() or limits.used_up():
-            return self._told(runs, limits)
-        self._say_what_comes(runs)
-        try:
-            return self._run(study, runs, mlflow, limits) and self._told(runs, limits)
-        finally:
-            mlflow.trials_stand(runs.orphans())
+    @cached_property
+    def runs(self) -> Confirmations | None:
+        """The journal of its runs; None if the study confirms nothing."""
+        confirm = self.checked.study.confirm
+        if confirm is None:
+            return None
+        runs = self.journal.confirmations(study_of_runs(self.checked.study, confirm))
+        self.mlflow.of_confirmations().tell_again(runs.ended())
+        return runs
 
-    def _run(
-        self, study: Study, runs: Confirmations, mlflow: MlflowObserver, limits: Limits
-    ) -> bool:
+    def is_wanted(self) -> bool:
+        """Whether there is something to run, once the search has ended."""
+        return self.runs is not None and bool(self._state(self.runs).wanted())
+
+    def epochs(self) -> int:
+        """How many its runs have trained so far."""
+        return sum(len(run.epochs) for run in self.runs.trials()) if self.runs else 0
+
+    def run(self, search: SweepPlan) -> bool:
+        """Run what is missing, as far as the study's hours go; Ray must be connected.
+
+        Returns:
+            Whether it is at its end, or its budget: false after a signal.
+
+        Raises:
+            FailingTrialsError: too many runs failed for the same reason.
+        """
+        confirm, runs = self.checked.study.confirm, self.runs
+        if confirm is None or runs is None or not self.is_wanted():
+            return True
+        plan = self._plan(search, runs)
+        self.console.print(self._what_comes(confirm, runs), markup=False)
+        try:
+            if not self._run(study_of_runs(self.checked.study, confirm), runs, plan):
+                return False
+        finally:
+            self.mlflow.of_confirmations().trials_stand(runs.orphans())
+        if self.is_wanted():
+            self.console.print(_what_ended(plan.limits), markup=False)
+        return True
+
+    def _run(self, study: Study, runs: Confirmations, plan: SweepPlan) -> bool:
+        if plan.limits.used_up():
+            return True
         for orphan in runs.orphans():
             mend(self._directory_of(orphan.number))
-        plan = self._plan(mlflow, limits)
         errand = Errand(
             searcher=lambda told, guard: RaceSearch(
                 study, runs, plan.search, told, guard, lambda: self._state(runs)
@@ -128,63 +141,52 @@ class _Confirming:
             at_a_time=plan.parallel_trials,
             is_done=lambda: not self._state(runs).wanted(),
         )
-        resources = study.resources
-        with connected(
-            needs_dashboard=resources.workers_per_trial > 1, is_open=resources.open_to_network
-        ):
-            return run_errand(errand, study, runs, plan, [mlflow], self._progress(study, runs))
+        told: list[Observer] = [self.mlflow.of_confirmations()]
+        return run_errand(errand, study, runs, plan, told, self._progress(study, runs))
 
     def _state(self, runs: Confirmations) -> Confirmation:
-        trials = self.journal.trials()
-        return Confirmation(self.checked.study, self.confirm, trials, runs.trials())
+        study, confirm = self.checked.study, self.checked.study.confirm or Confirm()
+        return Confirmation(study, confirm, self.journal.trials(), runs.trials())
 
-    def _limits(self, study: Study, runs: Confirmations) -> Limits:
+    def _plan(self, search: SweepPlan, runs: Confirmations) -> SweepPlan:
+        """The search's, with a place, MLflow runs and limits of its own."""
+        limits = self._limits(runs)
+        own = replace(
+            search.search,
+            trial_directory=self._directory_of,
+            run_id_of=self.mlflow.of_confirmations().run_id_of,
+            has_room=limits.has_room,
+        )
+        root = self.checked.directory / CONFIRMATION
+        return replace(search, root=root, search=own, limits=limits)
+
+    def _limits(self, runs: Confirmations) -> Limits:
         def records() -> list[TrialRecord]:
             return [*self.journal.trials(), *runs.trials()]
 
+        # A run that is not trained to its end says nothing.
+        study = self.checked.study.model_copy(update={"scheduler": None})
         return Limits(study, self.checked.max_epochs, self.journal.spent, records, {})
 
-    def _plan(self, mlflow: MlflowObserver, limits: Limits) -> SweepPlan:
-        checked = self.checked
-        return SweepPlan(
-            directory=checked.directory,
-            root=checked.directory / "confirmation",
-            data_dir=Path(checked.base.data.data_dir),
-            config_dir=checked.config_dir,
-            parallel_trials=checked.parallel_trials,
-            search=SearchPlan(
-                max_epochs=checked.max_epochs,
-                seed=checked.base.seed,
-                trial_directory=self._directory_of,
-                run_id_of=mlflow.run_id_of,
-                has_room=limits.has_room,
-            ),
-            limits=limits,
-        )
-
     def _directory_of(self, number: int) -> Path:
-        return self.checked.directory / "confirmation" / str(number)
+        return self.checked.directory / CONFIRMATION / str(number)
 
     def _progress(self, study: Study, runs: Confirmations) -> Progress:
-        checked = self.checked
-        _, most = most_runs(checked.study, self.confirm)
+        checked, most = self.checked, study.budget.trials
         standings = Standings(study.selection, checked.shown_metrics, most, runs.ended())
         max_epochs = checked.max_epochs
         left = TimeLeft(study, max_epochs, checked.parallel_trials, runs.trials(), None, USUAL_LEAD)
         return Progress(self.console, standings, left, max_epochs, noun="confirmation")
 
-    def _say_what_comes(self, runs: Confirmations) -> None:
-        state = self._state(runs)
-        names = ", ".join(state.race.going_on)
-        seeds = f"{self.confirm.seeds} to {self.confirm.max_seeds} fresh seeds"
-        self.console.print(f"confirmation: {names}, each with {seeds}", markup=False)
+    def _what_comes(self, confirm: Confirm, runs: Confirmations) -> str:
+        names = ", ".join(self._state(runs).race.going_on)
+        return (
+            f"confirmation: {names}, each with {confirm.seeds} to {confirm.max_seeds} fresh seeds"
+        )
 
-    def _told(self, runs: Confirmations, limits: Limits) -> bool:
-        """Always true; says what is missing if the hours have ended it."""
-        if self._state(runs).wanted():
-            self.console.print(
-                f"{limits.came_too_short()} is used up before the best trials are confirmed; a "
-                "larger one goes on with them",
-                markup=False,
-            )
-        return True
+
+def _what_ended(limits: Limits) -> str:
+    return (
+        f"{limits.came_too_short()} is used up before the best trials are confirmed; a larger one "
+        "goes on with them"
+    )

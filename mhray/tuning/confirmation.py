@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from mhray.tuning.candidates import Candidate, Candidates, candidates_of, most_runs
+from mhray.tuning.candidates import Candidate, Candidates, candidates_of, range_of_runs
 from mhray.tuning.confirm_section import Confirm
 from mhray.tuning.race import Layout, Rules, Stand, stand
 from mhray.tuning.record import TrialRecord
@@ -128,7 +128,7 @@ class Confirmation:
 
 def study_of_runs(study: Study, confirm: Confirm) -> Study:
     """The study as its confirmation runs see it: nothing stops them, and nothing is drawn."""
-    _, most = most_runs(study, confirm)
+    _, most = range_of_runs(study, confirm)
     return study.model_copy(
         update={
             "name": study.name + BESIDE,

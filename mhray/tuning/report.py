@@ -97,6 +97,9 @@ def print_result(
     if confirmation is not None and confirmation.winner is not None:
         best = _print_confirmed(console, confirmation, confirmation.winner, shown)
     else:
+        if confirmation is not None:
+            line = "not confirmed: what follows is what the search found, which flatters its best"
+            console.print(line, markup=False)
         baseline = next(record for record in records if record.number == BASELINE)
         name = _name_of_baseline(study)
         title = f"best trial {best.number} beside trial {baseline.number} ({name})"

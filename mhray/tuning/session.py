@@ -22,7 +22,6 @@ from mhray.training.origin import origin
 from mhray.training.parts import build
 from mhray.training.run import compose_run
 from mhray.tuning.checked_study import CheckedStudy
-from mhray.tuning.confirm import confirm_best
 from mhray.tuning.console import console_on
 from mhray.tuning.differences import Difference
 from mhray.tuning.enqueued import first_trials
@@ -167,8 +166,7 @@ def _start(opened: _Opened, command: str) -> int:
     is_first_start = not journal.trials()
     try:
         mlflow.tell_again(journal.ended())
-        told = (checked, journal, mlflow, console)
-        if run_missing(*told) and confirm_best(*told):
+        if run_missing(checked, journal, mlflow, console):
             code = _end(checked, journal, mlflow, console)
             if is_first_start:
                 leave_speeds(checked, journal.ended(), journal.spent.seconds)
