@@ -455,3 +455,18 @@ def test_a_resumed_start_needs_no_mlflow_whatever_answers_in_its_place(
     assert StudyRecorder(expect_tracking(*place), *study, may_be_away=True).close(30) == 0
     assert sorted(runs(open_tracking(*place))) == ["trial 0", "x"]
     assert points_of(open_tracking(*place), "trial 0", "val/left_acc") == [(1, 0.5), (2, 0.5)]
+
+
+def test_confirmation_runs_are_children_of_the_study_with_numbers_and_a_tag_of_their_own(
+    start, tracking
+):
+    recorder = start()
+    recorder.study_started("name: x", {}, {})
+    for one in (recorder, recorder.of_confirmations()):
+        run_trial(one, 0)
+    assert recorder.flush(10) == 0
+    found = runs(tracking)
+    assert set(found) == {"loss weights", "trial 0", "confirmation 0"}
+    tags = found["confirmation 0"].data.tags
+    assert (tags["mhray.confirm"], "mhray.trial" in tags) == ("0", False)
+    assert tags["mlflow.parentRunId"] == found["loss weights"].info.run_id
