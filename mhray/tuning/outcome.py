@@ -17,10 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 from mhray.data.dataset import CIFAR100MHDataset
 from mhray.errors import StorageError
 from mhray.training.epochs import Selection
+from mhray.training.network_spec import NetworkSpec
 from mhray.training.origin import reproduce_line
+from mhray.training.registry import Standing, log_best_model
 from mhray.training.resume import why_not_whole
 from mhray.training.run import compose_run, evaluate_test, load_model
-from mhray.training.served_model import NetworkSpec, log_best_model
 from mhray.tuning.confirmation import Confirmation, study_of_runs
 from mhray.tuning.journal import Confirmations, Journal
 from mhray.tuning.record import TrialRecord
@@ -157,9 +158,15 @@ class Outcome:
             tracking=self.mlflow.tracking,
             run_id=self.mlflow.study_run_id,
             registered_name=self.study.mlflow.register_best_as,
-            tags={"mhray.study": self.study.name, **best_tags(best)},
+            standing=self._standing_of(best),
+            tags={"mhray.study": self.study.name, **_origin_of(best)},
             description=f"Repeat it with:\n```sh\n{line}\n```",
         )
+
+    def _standing_of(self, best: TrialRecord) -> Standing:
+        selection = self.study.selection
+        value = best.best_epoch(selection).metrics[selection.metric]
+        return Standing(self.journal.fingerprint, selection, value)
 
 
 def _note_run_ids(journal: Journal, mlflow: MlflowObserver) -> None:
@@ -169,8 +176,8 @@ def _note_run_ids(journal: Journal, mlflow: MlflowObserver) -> None:
             journal.set_mlflow_run_id(record.number, run_id)
 
 
-def best_tags(best: TrialRecord) -> dict[str, str]:
-    """What tells of a registered model where it comes from."""
+def _origin_of(best: TrialRecord) -> dict[str, str]:
+    """Where a registered model comes from, in tags."""
     number = {"mhray.confirm" if best.candidate else "mhray.trial": str(best.number)}
     return number | ({"mhray.candidate": best.candidate} if best.candidate else {})
 
