@@ -14,6 +14,7 @@ from mhray.tuning.scheduler_kinds import PbtScheduler
 from mhray.tuning.study import Study
 from mhray.tuning.yaml_lines import Location
 
+CHECKPOINTS, CONFIRMATION = "checkpoints", "confirmation"  # of trials; of runs that confirm
 ON_A_DISK = "a storage on a disk that every node mounts"
 
 
@@ -29,12 +30,12 @@ def directory_of(study: Study) -> Path:
     return Path(storage).resolve() / study.name
 
 
-def files_of(study: Study) -> TrialFiles:
-    """The files of a study's trials."""
-    root = str(directory_of(study) / "checkpoints")
+def files_of(study: Study, folder: str = CHECKPOINTS) -> TrialFiles:
+    """The files of a study's trials, or in another folder of the runs that confirm the best."""
+    root = str(directory_of(study) / folder)
     if not is_in_store(study):
         return TrialFiles(root)
-    return FilesInStore(root, RemoteDirectory(meeting_place(study)).below("checkpoints").uri)
+    return FilesInStore(root, RemoteDirectory(meeting_place(study)).below(folder).uri)
 
 
 def meeting_place(study: Study) -> str:

@@ -1,15 +1,17 @@
 """Running what is missing of a study, as far as its budget goes."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from mhray.errors import StorageError
 from mhray.training.resume import mend
-from mhray.training.staging import shared_data
+from mhray.training.staging import Arrivals, shared_data
 from mhray.tuning.admission import working
 from mhray.tuning.checked_study import CheckedStudy
+from mhray.tuning.confirm import Confirming
 from mhray.tuning.courses import Reached
 from mhray.tuning.gpu_probe import packed_study
 from mhray.tuning.journal import Journal
@@ -32,18 +34,24 @@ from mhray.tuning.time_left import TimeLeft
 def run_missing(
     checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, console: Console
 ) -> bool:
-    """Run the trials that are missing; returns whether the study is at its end, or its budget."""
-    study = checked.study
-    ended = journal.ended()
-    if len(ended) >= study.budget.trials:
+    """Run the trials that are missing, and what confirms the best of them.
+
+    Returns:
+        Whether the study is at its end, or its budget.
+    """
+    study, ended = checked.study, journal.ended()
+    confirming = Confirming(checked, journal, mlflow, console)
+    is_searched = len(ended) >= study.budget.trials
+    if is_searched:
         console.print(f"all {len(ended)} trials have ended; this is their result", markup=False)
-        return True
+        if not confirming.is_wanted():
+            return True
     _refuse_checkpoints_of_others(checked, journal)
     checked = packed_study(checked, console)
-    study = checked.study
+    study, confirming = checked.study, replace(confirming, checked=checked)
     quoting = Quoting(checked)
     stand = [Reached.of(record) for record in journal.trials()]
-    known = quoting.of(stand, journal.spent.seconds)
+    known = quoting.of(stand, journal.spent.seconds, confirming.epochs())
     limits = Limits(
         study,
         checked.max_epochs,
@@ -54,25 +62,38 @@ def run_missing(
     if limits.leaves_nothing(journal.orphans()):
         console.print(_what_ended(limits, journal), markup=False)
         return True
-    progress = _progress(checked, journal, console, known)
     for line in quoting.lines(known):
         console.print(line, markup=False)
-    kept = KeptCheckpoints(study, journal, checked.trial_directory)
-    kept.delete_superfluous()
-    for orphan in journal.orphans():
-        if damage := mend(checked.trial_directory(orphan.number)):
-            console.print(f"trial {orphan.number}: {damage}", markup=False, soft_wrap=True)
+    progress = _progress(checked, journal, console, known)
     terms = Terms(meeting_place(study)) if checked.ray_there else None
     with (
         terms.noted() if terms else nullcontext(),
         working(checked) as shipment,
         shared_data(_data_of(checked), checked.ray_there) as arrivals,
     ):
-        plan = _plan(checked, mlflow, limits, terms, shipment)
-        is_at_its_end = run_trials(study, journal, plan, [mlflow, kept], progress, arrivals)
+        plan = _plan(checked, mlflow, limits, terms, shipment, arrivals)
+        is_searched = is_searched or _search(checked, journal, plan, mlflow, progress)
+        return is_searched and confirming.run(plan)
+
+
+def _search(
+    checked: CheckedStudy,
+    journal: Journal,
+    plan: SweepPlan,
+    mlflow: MlflowObserver,
+    progress: Progress,
+) -> bool:
+    study = checked.study
+    kept = KeptCheckpoints(study, journal, checked.trial_directory)
+    kept.delete_superfluous()
+    for orphan in journal.orphans():
+        if damage := mend(checked.trial_directory(orphan.number)):
+            line = f"trial {orphan.number}: {damage}"
+            progress.console.print(line, markup=False, soft_wrap=True)
+    is_at_its_end = run_trials(study, journal, plan, [mlflow, kept], progress)
     kept.delete_left_over()
     if is_at_its_end and len(journal.ended()) < study.budget.trials:
-        console.print(_what_ended(limits, journal), markup=False)
+        progress.console.print(_what_ended(plan.limits, journal), markup=False)
     return is_at_its_end
 
 
@@ -92,12 +113,15 @@ def _plan(
     limits: Limits,
     terms: Terms | None,
     shipment: Shipment,
+    arrivals: Arrivals,
 ) -> SweepPlan:
     return SweepPlan(
         directory=checked.directory,
+        files=files_of(checked.study),
         data_dir=_data_of(checked),
         config_dir=shipment.config_dir,
         terms=terms,
+        arrivals=arrivals,
         parallel_trials=checked.parallel_trials,
         search=SearchPlan(
             max_epochs=checked.max_epochs,

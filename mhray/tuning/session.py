@@ -201,7 +201,13 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
     outcome.test()
     records = journal.trials()
     print_result(
-        console, checked.study, records, checked.shown_metrics, checked.config_dir, checked.heads
+        console,
+        checked.study,
+        records,
+        checked.shown_metrics,
+        checked.config_dir,
+        checked.heads,
+        outcome.confirmation(),
     )
     try:
         outcome.publish()

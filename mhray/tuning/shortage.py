@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mhray.training.sizes import as_size
+from mhray.tuning.candidates import range_of_runs
 from mhray.tuning.capacity import Capacity
-from mhray.tuning.places import directory_of, is_in_store
+from mhray.tuning.places import CHECKPOINTS, CONFIRMATION, directory_of, is_in_store
 from mhray.tuning.study import Resources, Study
 from mhray.tuning.world import FreeBytes
 from mhray.tuning.yaml_lines import Location
@@ -41,11 +42,14 @@ def missing_room(
     if is_in_store(study):
         return
     directory = directory_of(study)
-    kept = sum(file.stat().st_size for file in directory.glob("checkpoints/*/*.ckpt"))
+    files = (
+        file for name in (CHECKPOINTS, CONFIRMATION) for file in directory.glob(f"{name}/*/*.ckpt")
+    )
+    kept = sum(file.stat().st_size for file in files)
     trials = most_with_checkpoints(study, at_a_time)
     needed = trials * checkpoint_bytes(parameters) - kept
     if needed > (free := free_bytes(directory)):
-        fewer = "fewer trials" if trials == study.budget.trials else "a smaller keep_checkpoints"
+        fewer = "fewer trials" if trials >= study.budget.trials else "a smaller keep_checkpoints"
         message = (
             f"the checkpoints of {trials} trials take {as_size(needed)} in "
             f"{study.storage}, where {as_size(free)} are free; write a storage with more room, or "
@@ -57,11 +61,12 @@ def missing_room(
 def most_with_checkpoints(study: Study, at_a_time: int) -> int:
     """How many trials have checkpoints at most: those that are kept, trial 0, and those that run.
 
-    A Pareto front may be of all of them.
+    A Pareto front may be of all of them. Those of a confirmation keep all theirs.
     """
+    runs = range_of_runs(study, study.confirm)[1] if study.confirm else 0
     if study.keeps_all_checkpoints or len(study.objectives) > 1:
-        return study.budget.trials
-    return min(study.budget.trials, (study.keep_checkpoints or 0) + 1 + at_a_time)
+        return study.budget.trials + runs
+    return runs + min(study.budget.trials, (study.keep_checkpoints or 0) + 1 + at_a_time)
 
 
 def checkpoint_bytes(parameters: float) -> float:
