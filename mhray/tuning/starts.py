@@ -6,12 +6,13 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from typing_extensions import override
 
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.failures import Failure
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.limits import Limits
 from mhray.tuning.progress import Progress
-from mhray.tuning.search import Observer, SearchPlan
+from mhray.tuning.search import Observer
 
 
 class HeldGpus(Callback):
@@ -34,13 +35,13 @@ class StartsAndRetries(Callback):
     def __init__(
         self,
         journal: Journal,
-        search: SearchPlan,
+        files: TrialFiles,
         observers: list[Observer],
         progress: Progress,
         guard: Guard,
     ) -> None:
         self._journal = journal
-        self._directory_of = search.trial_directory
+        self._files = files
         self._observers = observers
         self._progress = progress
         self._guard = guard
@@ -61,7 +62,8 @@ class StartsAndRetries(Callback):
     ) -> None:
         with self._guard:
             number = trial.config["number"]
-            failure = Failure.read(self._directory_of(number))
+            self._files.hear(number)
+            failure = Failure.read(self._files.directory(number))
             self._progress.trial_retried(number, failure.headline)
 
     def __getstate__(self) -> dict[str, Any]:
