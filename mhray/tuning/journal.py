@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from mhray.training.epochs import EpochRow
 from mhray.tuning.lineage import as_run
 from mhray.tuning.record import State, Takeover, TrialRecord
-from mhray.tuning.storage import directions_of, open_study, writing
+from mhray.tuning.storage import directions_of, find_study, open_study, writing
 from mhray.tuning.study import Study
 from mhray.tuning.study_journal import StudyJournal
 
@@ -45,6 +45,16 @@ class Journal(StudyJournal):
         """
         opened, storage = open_study(study, directory)
         return cls(opened, storage, directions_of(study))
+
+    @classmethod
+    def find(cls, name: str, where: str) -> "Journal":
+        """Open the journal of a study that was started before, to read it.
+
+        Raises:
+            StorageError: the storage cannot be opened, or has no study of this name.
+        """
+        found, storage = find_study(name, where)
+        return cls(found, storage, found.directions)
 
     def enqueue(self, params: Mapping[str, Any]) -> None:
         """Have a new trial draw these values, by Optuna's names, unless one draws them already."""

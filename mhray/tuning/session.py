@@ -29,6 +29,8 @@ from mhray.tuning.grid import refuse_another_grid
 from mhray.tuning.journal import Journal
 from mhray.tuning.lock import held, locked, refuse_held
 from mhray.tuning.outcome import Outcome
+from mhray.tuning.page.material import material_of
+from mhray.tuning.page.writing import REPORT, write_report
 from mhray.tuning.plan import print_headline
 from mhray.tuning.quoting import leave_speeds
 from mhray.tuning.rebuilding import Rebuilding
@@ -158,6 +160,7 @@ def rebuild(checked: CheckedStudy, wishes: Wishes = Wishes()) -> int:
 
 def _start(opened: _Opened, command: str) -> int:
     checked, journal, console = opened.checked, opened.journal, opened.console
+    journal.note_start(checked.question, command, str(checked.config_dir or ""))
     mlflow = open_recorder(
         checked.study, journal.key, checked.directory, checked.text, origin(), checked.config_dir
     )
@@ -190,7 +193,9 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
     print_result(
         console, checked.study, records, checked.shown_metrics, checked.config_dir, checked.heads
     )
-    outcome.publish()
+    page = write_report(material_of(journal), checked.directory / REPORT)
+    console.print(f"report: {page}", markup=False, soft_wrap=True)
+    outcome.publish(page.parent)
     return DONE if best_of(records, checked.study.selection) else FAILED
 
 

@@ -20,10 +20,15 @@ class Text:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells below a header; the first column holds names, the others numbers or words."""
+    """Rows of cells below a header; the first column holds names, the others numbers.
+
+    Attributes:
+        ends_in_words: whether the last column holds words instead.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    ends_in_words: bool = False
 
 
 @dataclass(frozen=True)

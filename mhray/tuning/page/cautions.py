@@ -11,6 +11,7 @@ from mhray.tuning.record import BASELINE
 from mhray.tuning.weak_heads import weak_heads
 
 PER_DIMENSION = 5  # complete trials for each searched number, below which a space is hardly seen
+FAILURES = "checkpoints/<trial>/failure.txt"
 _ANY_COUNT = 2  # of classes: what is at chance follows from the metrics alone
 
 
@@ -98,21 +99,19 @@ def _few(material: Material) -> Iterator[str]:
 def _failed(material: Material) -> Iterator[str]:
     failed = [str(record.number) for record in material.records if record.state == "FAIL"]
     if failed:
-        yield f"Failed, and part of nothing here: {'trial' if len(failed) == 1 else 'trials'} " + (
-            f"{listed(failed)}; why is in checkpoints/<trial>/failure.txt."
-        )
+        trials = f"{'trial' if len(failed) == 1 else 'trials'} {listed(failed)}"
+        yield f"Failed, and part of nothing here: {trials}; why is in {FAILURES}."
 
 
 def _unfinished(material: Material) -> Iterator[str]:
     if not material.is_done:
         ended = sum(record.state != "RUNNING" for record in material.records)
-        budget = material.extension.of(material.study).budget.trials
-        yield f"The study has not ended: {ended} of {budget} trials have."
+        yield f"The study has not ended: {ended} of {material.budget} trials have."
 
 
 def _uncommitted(material: Material) -> Iterator[str]:
     if material.origin.get("commit", "").endswith("-dirty"):
         yield (
-            "It was started from a work tree with changes that no commit holds, so the commit alone "
-            "does not repeat it."
+            "It was started from a work tree with changes that no commit holds, so the commit "
+            "alone does not repeat it."
         )

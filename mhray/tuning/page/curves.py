@@ -8,6 +8,8 @@ from mhray.tuning.page.material import Material, accuracy
 from mhray.tuning.page.wording import axis, counted, scaled
 from mhray.tuning.record import BASELINE, TrialRecord
 
+MARK = 3  # pixels, so that a trial of one epoch is seen
+
 
 def curves(material: Material) -> Section:
     """A figure for each head, with the best trial and trial 0 before the others."""
@@ -61,4 +63,4 @@ def _line(
         x += [*(row.epoch for row in rows), None]
         y += [*(scaled(metric, row.metrics[metric]) for row in rows), None]
         trials += [record.number] * (len(rows) + 1)
-    return Line(name, tuple(x), tuple(y), colour, tuple(trials), dash, width)
+    return Line(name, tuple(x), tuple(y), colour, tuple(trials), dash, width, MARK)

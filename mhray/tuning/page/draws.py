@@ -27,8 +27,8 @@ def parallel(material: Material) -> Section:
     if not material.complete:
         return Section(title, (text("No trial is complete."),))
     caption = (
-        "Complete trials across all searched quantities, each from the lower end of its range to the "
-        "upper; the last place is the result."
+        "Complete trials across all searched quantities, each from the lower end of its range to "
+        "the upper; the last place is the result."
     )
     return Section(
         title, (text(_told(material)), Figures("parallel", caption, (_parallel(material),)))
@@ -44,7 +44,7 @@ def slices(material: Material) -> Section:
     figures = tuple(_slice(material, quantity) for quantity in quantities)
     more = len(material.quantities) - len(quantities)
     told = f"The first {SLICES} of {len(material.quantities)} are shown." if more else ""
-    caption = f"{material.study.select.metric} of all trials against each searched quantity."
+    caption = f"{material.study.select.metric} of complete trials against each searched quantity."
     return Section(title, (text(told), Figures("slices", caption, figures)))
 
 
@@ -107,10 +107,9 @@ def _result(material: Material, record: TrialRecord) -> float:
 def _slice(material: Material, quantity: Quantity) -> Figure:
     metric = material.study.select.metric
     best = material.best.number if material.best else -1
-    have = [r for r in material.records if r.epochs and quantity.path in material.values(r)]
+    have = [r for r in material.complete if quantity.path in material.values(r)]
     groups = (
-        ("stopped early or failed", "stopped", "x", 5, [r for r in have if r.state != "COMPLETE"]),
-        ("complete", "other", "circle", 6, [r for r in have if r.state == "COMPLETE"]),
+        ("complete", "other", "circle", 6, have),
         ("trial 0", "baseline", "square", 11, [r for r in have if r.number == BASELINE]),
         ("best", "best", "star", 14, [r for r in have if r.number == best]),
     )

@@ -41,11 +41,12 @@ def rank_correlation(first: ArrayLike, second: ArrayLike, family: int = 1) -> Co
     >>> rank_correlation([1, 2, 3, 4, 5], [9, 7, 5, 3, 1]).value
     -1.0
     """
-    ranks = [_ranks(np.asarray(one, dtype=float)) for one in (first, second)]
-    count = len(ranks[0])
-    if count < _FISHER or any(np.ptp(one) == 0 for one in ranks):
+    ranks = np.stack([_ranks(np.asarray(one, dtype=float)) for one in (first, second)])
+    count = ranks.shape[1]
+    if count < _FISHER or not np.ptp(ranks, axis=1).all():
         return None
-    value = float(np.clip(np.corrcoef(*ranks)[0, 1], -1.0, 1.0))
+    both = ranks - ranks.mean(axis=1, keepdims=True)
+    value = float(both[0] @ both[1] / np.sqrt(both[0] @ both[0] * (both[1] @ both[1])))
     error = math.sqrt((1 + value**2 / 2) / (count - 3))
     reach = float(ndtri(1 - LEVEL / 2 / family)) * error
     centre = math.atanh(min(max(value, -0.999999), 0.999999))
@@ -93,7 +94,7 @@ def quarters_of(amounts: Sequence[float]) -> Quarters | None:
 
 
 def running_mean(x: ArrayLike, y: ArrayLike, windows: int = 8) -> tuple[list[float], list[float]]:
-    """Means of parts of as many points each, in the order of ``x``: the course without the noise."""
+    """Means of parts of as many points each, in the order of ``x``: the course without noise."""
     places, heights = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     order = np.argsort(places, kind="stable")
     parts = np.array_split(order, min(windows, max(len(order) // LEAST, 1)))

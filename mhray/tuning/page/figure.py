@@ -38,6 +38,7 @@ class Line:
         trials: one for each point, as with :class:`Points`.
         dash: plotly's name of the pattern.
         width: pixels.
+        size: of a mark at each point, pixels; 0: none.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Line:
     trials: tuple[int, ...] = ()
     dash: str = "solid"
     width: float = 1.5
+    size: float = 0
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
-"""Each head's accuracy: of the best trial, of trial 0, and of whoever is best on that head alone."""
+"""Each head's accuracy: of the best trial, of trial 0, and of whoever is best on that head."""
+
+from collections.abc import Iterator
 
 from mhray.tuning.page.blocks import Section, Table, text
-from mhray.tuning.page.material import Material, accuracy
-from mhray.tuning.page.wording import change_of, value_of
+from mhray.tuning.page.material import Material
+from mhray.tuning.page.wording import change_of, counted, value_of
 from mhray.tuning.record import TrialRecord
 
 MEAN = "val/acc_mean"
@@ -34,13 +36,13 @@ def champion_of(material: Material, metric: str) -> TrialRecord:
 
 
 def _rows(material: Material) -> list[tuple[str, str]]:
-    heads = [(accuracy(head), head) for head in material.heads]
-    others = [(MEAN, "mean"), (material.study.select.metric, material.study.select.metric)]
-    known = material.validated(material.complete[0]) if material.complete else {}
-    unique = dict((*heads, *reversed(others)))
-    named = {**dict(heads), **{metric: unique[metric] for metric, _ in others}}
-    named[MEAN] = "mean"
-    return [(metric, word) for metric, word in named.items() if metric in known]
+    """The metrics of the table, each with its word: heads, their mean, what chooses the best."""
+    select = material.study.select.metric
+    heads = zip(material.metrics, material.heads, strict=True)
+    words = {select: select, **dict(heads), MEAN: "mean"}
+    words[select] = words.pop(select)
+    known = material.validated(material.best) if material.best else {}
+    return [(metric, word) for metric, word in words.items() if metric in known]
 
 
 def _row(material: Material, metric: str, word: str) -> tuple[str, ...]:
@@ -51,8 +53,8 @@ def _row(material: Material, metric: str, word: str) -> tuple[str, ...]:
     cells = [word, value_of(metric, own), value_of(metric, other), change, _best(material, metric)]
     if material.tested:
         on_test = metric.replace("val/", "test/", 1)
-        for record in (best, baseline):
-            cells.append(value_of(on_test, record.test.get(on_test) if record else None))
+        tested = [record.test.get(on_test) if record else None for record in (best, baseline)]
+        cells += [value_of(on_test, value) for value in tested]
     return tuple(cells)
 
 
@@ -65,14 +67,17 @@ def _best(material: Material, metric: str) -> str:
     return f"{value} (trial {champion.number})"
 
 
-def _notes(material: Material) -> tuple[str, ...]:
-    shown = len(material.tested)
-    return (
+def _notes(material: Material) -> Iterator[str]:
+    yield (
         "All but the columns named test are validation figures, at each trial's best epoch by "
-        f"{material.study.select.metric}.",
-        "So are the best on one head: each was picked from all complete trials for that number, "
-        "which flatters it, and none of them was shown to the test split for it.",
-        f"This study has shown {shown} {'model' if shown == 1 else 'models'} to the test batch."
-        if shown
-        else "No model was shown to the test batch yet.",
+        f"{material.study.select.metric}."
     )
+    yield (
+        "So are the best on one head: each was picked from all complete trials for that number, "
+        "which flatters it, and none of them was shown to the test split for it."
+    )
+    if material.tested:
+        shown = counted(len(material.tested), "model")
+        yield f"This study has shown {shown} to the test batch."
+    else:
+        yield "No model was shown to the test batch yet."

@@ -51,10 +51,10 @@ def _drawn(sections: Sequence[Section], material: Material) -> dict[str, Any]:
 
 
 def _for_a_script(value: Any) -> str:
-    """JSON in which nothing ends the script that it stands in.
+    r"""JSON in which nothing ends the script that it stands in.
 
     >>> _for_a_script({"a": "</script>"})
-    '{"a":"\\\\u003c/script>"}'
+    '{"a":"\\u003c/script>"}'
     """
     written = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return written.replace("<", "\\u003c")

@@ -9,7 +9,7 @@ that does nothing is called real (Westfall & Young 1993: the largest of all, eac
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
@@ -54,7 +54,7 @@ class Importance:
 def importances(
     quantities: Sequence[Quantity],
     draws: Sequence[Sequence[Value]],
-    results: dict[str, Sequence[float]],
+    results: Mapping[str, Sequence[float]],
 ) -> list[Importance]:
     """The importance of each quantity for each head; none if there are too few trials.
 

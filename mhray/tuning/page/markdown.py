@@ -1,4 +1,4 @@
-"""The report as Markdown, with its figures as PNG beside it: for a paper, a wiki or a merge request."""
+"""The report as Markdown, with its figures as PNG beside it: for a paper, a wiki or a review."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,7 +22,8 @@ def _lines(block: Block) -> Iterator[str]:
             yield " ".join(map(_plain, block.sentences))
         case Table():
             yield _row(block.header)
-            yield _row(("---", *("---:" for _ in block.header[1:])))
+            last = "---" if block.ends_in_words else "---:"
+            yield _row(("---", *("---:" for _ in block.header[2:]), last))
             yield from map(_row, block.rows)
         case Code():
             yield from ("```text", block.text, "```")
@@ -35,10 +36,10 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _plain(words: str) -> str:
-    """Words in which nothing is taken for markup.
+    r"""Words in which nothing is taken for markup.
 
     >>> _plain("model_a*b <x>")
-    'model\\\\_a\\\\*b &lt;x>'
+    'model\\_a\\*b &lt;x>'
     """
     for mark in ("\\", "*", "_", "`", "[", "]", "#"):
         words = words.replace(mark, f"\\{mark}")

@@ -18,6 +18,8 @@ from mhray.tuning.rules import weighs
 from mhray.tuning.study import Study
 from mhray.tuning.yaml_lines import Value, read_scalar
 
+NONE = Extension()
+
 
 @dataclass(frozen=True)
 class Material:
@@ -46,7 +48,7 @@ class Material:
     seconds: float = 0.0
     gpu_seconds: float = 0.0
     changes: int = 0
-    extension: Extension = Extension()
+    extension: Extension = NONE
 
     @cached_property
     def heads(self) -> tuple[str, ...]:
@@ -96,10 +98,14 @@ class Material:
         return max((record.ended for record in self.records), default=0.0)
 
     @property
+    def budget(self) -> int:
+        """The trials that were asked for."""
+        return max(self.study.budget.trials, self.extension.to)
+
+    @property
     def is_done(self) -> bool:
-        """Whether all trials that were asked for have ended."""
-        finished = sum(record.state != "RUNNING" for record in self.records)
-        return finished >= self.extension.of(self.study).budget.trials
+        """Whether all of them have ended."""
+        return sum(record.state != "RUNNING" for record in self.records) >= self.budget
 
     def validated(self, record: TrialRecord) -> dict[str, float]:
         """The metrics of a trial's best epoch."""

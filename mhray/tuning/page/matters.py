@@ -55,13 +55,11 @@ def importance_sentences(material: Material, found: list[Importance]) -> Iterato
     inert = dict.fromkeys(one.quantity.name for one in found if one.quantity.path not in real_names)
     if inert:
         trials = counted(len(material.complete), "complete trial")
-        yield (
-            f"No head depends on {listed([*inert]).replace(' and ', ' or ')} in a way that {trials} "
-            "can tell from chance."
-        )
+        names = listed([*inert]).replace(" and ", " or ")
+        yield f"No head depends on {names} in a way that {trials} can tell from chance."
     yield (
-        "Shares are of PED-ANOVA: how differently values are spread among the best trials and among "
-        "all of them."
+        "Shares are of PED-ANOVA: how differently values are spread among the best trials and "
+        "among all of them."
     )
 
 

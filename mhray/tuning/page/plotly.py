@@ -14,6 +14,7 @@ from mhray.tuning.page.figure import Bars, Figure, Line, Points, Series, Values
 
 _DIGITS = 6  # of a number on an axis: no screen shows more
 _ROW = 26  # pixels for each bar
+MARGIN = 0.4  # beside words on an axis, as parts of their distance
 
 
 def plotly_script() -> str:
@@ -38,11 +39,22 @@ def _trace(series: Series) -> dict[str, Any]:
         case Line():
             line = {"color": series.colour, "dash": series.dash, "width": series.width}
             own = {"type": "scatter", "mode": "lines", "line": line}
+            if series.size:
+                own |= {
+                    "mode": "lines+markers",
+                    "marker": {"color": series.colour, "size": series.size},
+                }
             return {**own, **_along(series), "trials": list(series.trials)}
         case Bars():
             lengths, labels = _rounded(series.lengths), list(series.labels)
-            own = {"type": "bar", "orientation": "h", "x": lengths, "y": labels}
-            return {**own, "name": series.name, "marker": {"color": series.colour}}
+            bar = {"type": "bar", "orientation": "h"}
+            return {
+                **bar,
+                "x": lengths,
+                "y": labels,
+                "name": series.name,
+                "marker": {"color": series.colour},
+            }
 
 
 def _along(series: Points | Line) -> dict[str, Any]:
@@ -57,6 +69,8 @@ def _layout(figure: Figure) -> dict[str, Any]:
     bars = [series for series in figure.series if isinstance(series, Bars)]
     x = {"title": {"text": figure.x}, **_ticks(figure.x_ticks)}
     y = {"title": {"text": figure.y}, **_ticks(figure.y_ticks)}
+    if figure.x_ticks:
+        x["range"] = [min(figure.x_ticks) - MARGIN, max(figure.x_ticks) + MARGIN]
     if figure.x_is_log:
         x |= {"type": "log", "dtick": 1, "exponentformat": "power"}
     layout: dict[str, Any] = {"xaxis": x, "yaxis": y}

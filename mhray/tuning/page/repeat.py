@@ -20,7 +20,7 @@ def repeat(material: Material) -> Section:
     if material.command:
         blocks += [text("The study, resumed or shown again:"), Code(material.command)]
     blocks += [
-        Table(("what", "value"), tuple(_rows(material))),
+        Table(("what", "value"), tuple(_rows(material)), ends_in_words=True),
         text("The study with all defaults:"),
     ]
     blocks += [Code(_study(material))]

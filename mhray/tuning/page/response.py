@@ -1,8 +1,9 @@
 """What raising one head's weight buys that head, and what it costs the others."""
 
+import math
 from collections.abc import Iterator
 
-from mhray.tuning.page.blocks import Figures, Section, text
+from mhray.tuning.page.blocks import Figures, Section, points, text
 from mhray.tuning.page.effects import Quarters, quarters_of, running_mean
 from mhray.tuning.page.figure import Figure, Line, Points, Series
 from mhray.tuning.page.material import Material, accuracy
@@ -11,6 +12,8 @@ from mhray.tuning.page.searched import Quantity
 from mhray.tuning.page.wording import interval_of, listed, number, scaled
 from mhray.tuning.record import TrialRecord
 
+MOST = 6  # heads in one figure: more cannot be told apart
+
 
 def response(material: Material) -> Section:
     """For each searched weight, each head's accuracy against it."""
@@ -18,10 +21,10 @@ def response(material: Material) -> Section:
     weights = _weights(material)
     if not weights:
         return Section(title, (text("No head's weight is searched."),))
-    sentences = list(response_sentences(material))
+    *each, note = response_sentences(material)
     figures = tuple(_figure(material, weight) for weight in weights)
     caption = "Accuracy of each head on validation against one head's weight, with running means."
-    return Section(title, (text(*sentences), Figures("weights", caption, figures)))
+    return Section(title, (points(each), text(note), Figures("weights", caption, figures)))
 
 
 def response_sentences(material: Material) -> Iterator[str]:
@@ -42,7 +45,8 @@ def response_sentences(material: Material) -> Iterator[str]:
 
 
 def _sentence(material: Material, weight: Quantity, quarters: Quarters, family: int) -> str:
-    bought, cost = [], []
+    bought: list[str] = []
+    cost: list[str] = []
     for head in material.heads:
         metric = accuracy(head)
         values = [material.validated(record)[metric] for record in material.complete]
@@ -71,7 +75,7 @@ def _amounts(material: Material, weight: Quantity) -> list[float]:
 def _figure(material: Material, weight: Quantity) -> Figure:
     amounts = tuple(_amounts(material, weight))
     series: list[Series] = []
-    for index, head in enumerate(material.heads):
+    for index, head in enumerate(_shown(material, weight)):
         metric = accuracy(head)
         values = [
             scaled(metric, material.validated(record)[metric]) for record in material.complete
@@ -87,3 +91,17 @@ def _figure(material: Material, weight: Quantity) -> Figure:
 
 def _numbers(records: tuple[TrialRecord, ...]) -> tuple[int, ...]:
     return tuple(record.number for record in records)
+
+
+def _shown(material: Material, weight: Quantity) -> list[str]:
+    """The heads of a figure: all, or of many the weight's own and those that change most."""
+    quarters = quarters_of(_amounts(material, weight))
+    if len(material.heads) <= MOST or quarters is None:
+        return list(material.heads[:MOST])
+
+    def change(head: str) -> float:
+        values = [material.validated(record)[accuracy(head)] for record in material.complete]
+        return math.inf if head == weight.weighs else abs(quarters.change(values).mean)
+
+    most = sorted(material.heads, key=change, reverse=True)[:MOST]
+    return [head for head in material.heads if head in most]

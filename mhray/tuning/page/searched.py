@@ -51,8 +51,8 @@ class Quantity:
     def place(self, value: Value) -> float:
         """Where a value stands in the range or among the choices, from 0 to 1.
 
-        >>> Quantity("lr", 1e-4, 1e-2, is_log=True).place(1e-3)
-        0.5
+        >>> Quantity("lr", 1e-4, 1e-2, is_log=True).place(1e-2)
+        1.0
         """
         if self.choices:
             return self.choices.index(value) / (len(self.choices) - 1)

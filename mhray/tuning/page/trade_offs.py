@@ -75,9 +75,10 @@ def _front_sentence(material: Material, front: list[TrialRecord]) -> str:
     chosen = best is not None and best.number in {record.number for record in front}
     told = listed(numbers) if len(numbers) <= ROWS else f"{listed(numbers[:ROWS])} and others"
     place = "is on it" if chosen else "is not on it"
+    size = f"{counted(len(front), 'trial')} of {len(material.complete)}"
     return (
-        f"The Pareto front over the {len(material.heads)} heads has {counted(len(front), 'trial')} of "
-        f"{len(material.complete)}: {told}; the best by {material.study.select.metric} {place}."
+        f"The Pareto front over the {len(material.heads)} heads has {size}: {told}; the best by "
+        f"{material.study.select.metric} {place}."
     )
 
 
@@ -144,4 +145,4 @@ def _table(material: Material, front: list[TrialRecord]) -> Table:
         )
         for record in ranked[:ROWS]
     )
-    return Table(("trial", *material.heads, "drawn"), tuple(rows))
+    return Table(("trial", *material.heads, "drawn"), tuple(rows), ends_in_words=True)

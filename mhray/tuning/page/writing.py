@@ -10,6 +10,7 @@ from mhray.tuning.page.html import html
 from mhray.tuning.page.markdown import markdown
 from mhray.tuning.page.material import Material
 
+REPORT = "report"  # the directory, in the study's own
 PAGE = "index.html"
 MARKDOWN = "report.md"
 
