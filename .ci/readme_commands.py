@@ -7,6 +7,7 @@ against Ray's own schema.
 """
 
 import io
+import json
 import os
 import pickle
 import re
@@ -18,10 +19,12 @@ import tarfile
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
@@ -140,18 +143,55 @@ def small_archive(command: str, state: Path) -> None:
     run(command.replace("DIR", str(state / "cifar100")).replace("FILE", str(archive)), state)
 
 
+def on_a_picture(command: str, state: Path) -> None:
+    """On a picture of one colour, with the model that the short sweep registered."""
+    Image.new("RGB", (64, 48), "orange").save(state / "photo.png")
+    command = command.replace("photo.png", str(state / "photo.png"))
+    command = command.replace("champion.onnx", str(state / "champion.onnx"))
+    run(command, state, f"--tracking-uri sqlite:///{state}/mlflow.db")
+
+
+def served_and_asked(command: str, state: Path) -> None:
+    """Start the server on the short sweep's model, send it a request, stop it."""
+    own = {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    own["MLFLOW_TRACKING_URI"] = f"sqlite:///{state}/mlflow.db"
+    words = shlex.split(command.replace("5001", PORT))
+    images = np.zeros((2, 32, 32, 3), np.uint8).tolist()
+    with stopped_at_the_end(words, os.environ | own) as process:
+        wait_for(f"http://127.0.0.1:{PORT}/ping", process)
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{PORT}/invocations",
+            json.dumps({"instances": images}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            rows = json.load(answer)["predictions"]
+    if [set(row) >= {"left", "left_name", "left_probability"} for row in rows] != [True, True]:
+        sys.exit(f"the served model answered {rows}")
+
+
 def started_and_stopped(command: str, state: Path) -> None:
     """Start the UI on the short sweep's database, see that it answers, stop it."""
     words = [*shlex.split(command), f"PORT={PORT}", f"DB={state}/mlflow.db"]
+    with stopped_at_the_end(words, os.environ) as process:
+        wait_for(f"http://127.0.0.1:{PORT}/", process)
+
+
+@contextmanager
+def stopped_at_the_end(
+    words: list[str], environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that blocks."""
     process = subprocess.Popen(
         words,
         cwd=ROOT,
+        env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
-        wait_for(f"http://127.0.0.1:{PORT}/", process)
+        yield process
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
@@ -193,6 +233,9 @@ RUNNERS = {
     "python -m mhray.data.prepare cifar100": small_archive,
     "python -m mhray.data.prepare raw": on_multimnist,
     "python -m mhray.data.inspect": on_multimnist,
+    "python -m mhray.predict": on_a_picture,
+    "python -m mhray.export": on_a_picture,
+    "mlflow models serve": served_and_asked,
     "pytest tests/": run_elsewhere,
     "ray up": checked_by_rays_schema,
     "ray attach": checked_by_rays_schema,
