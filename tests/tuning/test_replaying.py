@@ -56,7 +56,8 @@ def trained(journal, small_data, tmp_path):
         run(config, tmp_path / "first", report=rows.append, overrides=overrides)
         for row in rows[:epochs]:
             journal.add_epoch(number, change(row))
-        journal.end(number, "COMPLETE" if epochs == 3 else "PRUNED", value=0.5)
+        state, value = ("COMPLETE", 0.5) if epochs == 3 else ("PRUNED", None)
+        journal.end(number, state, value=value)
         return number
 
     return train
