@@ -15,7 +15,7 @@ from mhray.errors import (
     RayLostError,
     without_password,
 )
-from mhray.training.project import shipped_directory
+from mhray.training.project import as_shipped, shipped_directory
 from mhray.tuning.console import console_on
 from mhray.tuning.plan import check, print_plan
 from mhray.tuning.stopping import FROM_A_MACHINE, handled
@@ -106,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     if options.config_dir is not None and not options.config_dir.is_dir():
         raise ConfigError(f"--config-dir: there is no directory {options.config_dir}")
-    file = read_study(_find(options.file), options.overrides, shipped_directory())
+    file = read_study(as_shipped(options.file), options.overrides, shipped_directory())
     checked = check(file, options.config_dir)
     if options.check or options.quote:
         print_plan(checked, console_on(sys.stdout), times_networks=options.quote)
@@ -125,12 +125,6 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"should be a whole number from 1, not {text}")
     return int(text)
-
-
-def _find(path: Path) -> Path:
-    """The file as given, or else the shipped one: an installed mhray has no checkout around it."""
-    shipped = shipped_directory() / path
-    return shipped if not path.exists() and shipped.is_file() else path
 
 
 def _command(options: argparse.Namespace) -> str:

@@ -4,6 +4,7 @@ import platform
 import shlex
 import subprocess
 from collections.abc import Sequence
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,9 +14,10 @@ PACKAGES = ("mhray", "torch", "torchvision", "lightning", "ray", "optuna", "mlfl
 
 
 def origin() -> dict[str, str]:
-    """Versions of Python and of what decides a result, and the commit if there is one."""
+    """Versions of Python and of what decides a result, the commit, and a hash of what it lacks."""
     versions = {name: version(name) for name in PACKAGES}
-    return {"python": platform.python_version(), **versions, "commit": commit()}
+    found = {"python": platform.python_version(), **versions, "commit": commit()}
+    return {**found, "diff": diff} if (diff := uncommitted()) else found
 
 
 def train_command(overrides: Sequence[str], config_dir: Path | None = None) -> str:
@@ -42,9 +44,22 @@ def commit() -> str:
     """The commit that runs, marked if the work tree differs from it; empty outside a checkout."""
     if not is_checkout():
         return ""
-    command = ["git", "-C", str(PACKAGE.parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    return _git("describe", "--always", "--dirty", "--abbrev=12").decode().strip()
+
+
+def uncommitted() -> str:
+    """The sha256 of how the work tree differs from its commit; empty if it does not.
+
+    The difference itself is told nobody: it may hold secrets.
+    """
+    difference = _git("diff", "HEAD") if is_checkout() else b""
+    return sha256(difference).hexdigest() if difference else ""
+
+
+def _git(*words: str) -> bytes:
+    """What git says of the checkout; empty if there is no git, or it refuses."""
+    command = ["git", "-C", str(PACKAGE.parent), *words]
     try:
-        described = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+        return subprocess.run(command, capture_output=True, check=True).stdout  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
-        return ""
-    return described.stdout.strip()
+        return b""

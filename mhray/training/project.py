@@ -21,6 +21,12 @@ def shipped_directory() -> Path:
     return PACKAGE.parent if is_checkout() else PACKAGE
 
 
+def as_shipped(path: Path) -> Path:
+    """The file as given, or else the shipped one: an installed mhray has no checkout around it."""
+    shipped = shipped_directory() / path
+    return shipped if not path.exists() and shipped.is_file() else path
+
+
 def project_directory() -> Path:
     """The directory that ``paths.*`` means: the checkout, or else where the command is started."""
     return PACKAGE.parent if is_checkout() else Path.cwd()

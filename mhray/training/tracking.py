@@ -122,10 +122,11 @@ class Tracking:
         best_config: str,
         checkpoint: Path,
         trials: Sequence[Mapping[str, Any]],
+        report: Path,
     ) -> None:
         """Put what a study leaves behind under its run, as artifacts.
 
-        They are `study.yaml`, `trials.csv` with a row per trial, and of the best trial
+        They are `study.yaml`, `trials.csv` with a row per trial, `report/`, and of the best trial
         `best/config.yaml` and `best/<checkpoint's file name>`. A second time replaces them.
 
         Raises:
@@ -138,6 +139,7 @@ class Tracking:
             self.client.log_text(run_id, table, "trials.csv")
             self.client.log_text(run_id, best_config, "best/config.yaml")
             self.client.log_artifact(run_id, str(checkpoint), "best")
+            self.client.log_artifacts(run_id, str(report), "report")
         except FAILURES as error:
             if is_silent(self.uri, error):
                 raise unreachable(self.uri, error) from None

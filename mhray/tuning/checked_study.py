@@ -1,6 +1,7 @@
 """A study that was checked: what it says, and what was found out about its data and machines."""
 
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -11,6 +12,9 @@ from mhray.training.ray_address import RunningRay
 from mhray.tuning.capacity import Capacity, parallel_trials
 from mhray.tuning.rules import metrics_of
 from mhray.tuning.study import Study
+
+# A command is indented, and an editor is told where the schema is.
+NO_QUESTION = ("#  ", "# yaml-language-server:")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,13 @@ class CheckedStudy:
     directory: Path
     config_dir: Path | None
     ray_there: RunningRay | None = None
+
+    @property
+    def question(self) -> str:
+        """What the study file asks: the comment that it opens with; empty if it has none."""
+        opening = takewhile(lambda line: line.startswith("#"), self.text.splitlines())
+        asked = (line[1:].strip() for line in opening if not line.startswith(NO_QUESTION))
+        return " ".join(asked).strip()
 
     @property
     def shown_metrics(self) -> dict[str, str]:

@@ -8,8 +8,9 @@ same seeds, so their differences are taken seed by seed.
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from scipy.special import stdtrit
 from typing_extensions import override
@@ -103,7 +104,7 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(mean, float(stdtrit(len(values) - 1, 0.975)) * error)
 
 
-def difference(values: dict[int, float], others: dict[int, float]) -> Interval | None:
+def difference(values: Mapping[Any, float], others: Mapping[Any, float]) -> Interval | None:
     """How much more one row has than another over the seeds of both; None if there are none."""
     differences = [value - others[seed] for seed, value in values.items() if seed in others]
     return interval(differences) if differences else None

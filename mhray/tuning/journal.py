@@ -20,7 +20,7 @@ from typing_extensions import override
 from mhray.training.epochs import EpochRow
 from mhray.tuning.lineage import as_run
 from mhray.tuning.record import State, Takeover, TrialRecord
-from mhray.tuning.storage import directions_of, open_study, study_beside, writing
+from mhray.tuning.storage import directions_of, find_study, open_study, study_beside, writing
 from mhray.tuning.study import Study
 from mhray.tuning.study_journal import StudyJournal
 
@@ -50,6 +50,16 @@ class Journal(StudyJournal):
         """
         opened, storage = open_study(study, directory)
         return cls(opened, storage, directions_of(study))
+
+    @classmethod
+    def find(cls, name: str, where: str) -> "Journal":
+        """Open the journal of a study that was started before, to read it.
+
+        Raises:
+            StorageError: the storage cannot be opened, or has no study of this name.
+        """
+        found, storage = find_study(name, where)
+        return cls(found, storage, found.directions)
 
     def confirmations(self, study: Study) -> "Confirmations":
         """The journal of the runs that confirm this one's best, in the same storage.

@@ -109,6 +109,19 @@ def held(
                 journal.hold({})
 
 
+def is_running(directory: Path) -> bool:
+    """Whether a sweep holds a study's directory now, as far as its file system tells."""
+    try:
+        with (directory / "lock").open("rb") as file:
+            # Shared, so that two who ask do not see each other.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def refuse_held(
     journal: HeldJournal, name: str, say: Callable[[str], None], beat: float = BEAT
 ) -> None:

@@ -92,10 +92,12 @@ class Outcome:
             numbers = sorted({state.median_run(each).number for each in ending})
             self._test(numbers, self.runs, self.mlflow.of_confirmations())
 
-    def publish(self, *, anew: bool = False) -> None:
+    def publish(self, report: Path, *, anew: bool = False) -> None:
         """Put artifacts and the best model into MLflow, unless they are there already.
 
-        ``anew`` looks into MLflow itself, which may have lost them.
+        Args:
+            report: the directory that holds the study's report.
+            anew: MLflow may have lost what is there.
 
         Raises:
             StorageError: the best checkpoint is gone, or MLflow refuses.
@@ -106,11 +108,14 @@ class Outcome:
         if best is None or self.mlflow.recorder.flush(DELIVERY_SECONDS) > 0:
             return
         self._note_run_ids()
-        published = [_place_of(best), self.mlflow.tracking.destination]
-        if anew or self.journal.published() != published:
+        model = [_place_of(best), self.mlflow.tracking.destination]
+        published = [*model, len(self.journal.ended())]
+        before = self.journal.published()
+        if anew or before != published:
             config = compose_run(best.overrides, self.config_dir)
-            self._log_artifacts(best, config)
-            self._register(best, config)
+            self._log_artifacts(best, config, report)
+            if anew or before[: len(model)] != model:
+                self._register(best, config)
             self.journal.set_published(published)
 
     def _test(self, numbers: Sequence[int], journal: Journal, mlflow: MlflowObserver) -> None:
@@ -128,13 +133,14 @@ class Outcome:
         if self.runs is not None:
             _note_run_ids(self.runs, self.mlflow.of_confirmations())
 
-    def _log_artifacts(self, best: TrialRecord, config: DictConfig) -> None:
+    def _log_artifacts(self, best: TrialRecord, config: DictConfig, report: Path) -> None:
         self.mlflow.tracking.log_study(
             self.mlflow.study_run_id,
             study_file=self.text,
             best_config=OmegaConf.to_yaml(config),
             checkpoint=self._checkpoint_of(best),
             trials=[_row(record, self.study.selection) for record in self.journal.trials()],
+            report=report,
         )
 
     def _register(self, best: TrialRecord, config: DictConfig) -> None:

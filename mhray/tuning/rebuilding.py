@@ -14,6 +14,8 @@ from mhray.errors import StorageError
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.journal import Journal
 from mhray.tuning.outcome import Outcome
+from mhray.tuning.page.material import material_of
+from mhray.tuning.page.writing import REPORT, write_report
 from mhray.tuning.recording import OUTBOX, MlflowObserver, open_recorder
 
 DRAFT = "rebuilt.jsonl"
@@ -41,7 +43,8 @@ class Rebuilding:
             self._tell(mlflow)
             _deliver(mlflow)
             if self._is_over(mlflow):
-                self._outcome(mlflow).publish(anew=True)
+                page = write_report(material_of(self.journal), self.checked.directory / REPORT)
+                self._outcome(mlflow).publish(page.parent, anew=True)
             _refuse_disagreements(mlflow)
         finally:
             mlflow.close()

@@ -30,6 +30,8 @@ from mhray.tuning.grid import refuse_another_grid
 from mhray.tuning.journal import Journal
 from mhray.tuning.lock import held, locked, refuse_held
 from mhray.tuning.outcome import Outcome
+from mhray.tuning.page.material import material_of
+from mhray.tuning.page.writing import REPORT, write_report
 from mhray.tuning.places import refuse_to_move
 from mhray.tuning.plan import print_headline
 from mhray.tuning.quoting import leave_speeds
@@ -169,6 +171,7 @@ def rebuild(checked: CheckedStudy, wishes: Wishes = Wishes()) -> int:
 
 def _start(opened: _Opened, command: str) -> int:
     checked, journal, console = opened.checked, opened.journal, opened.console
+    journal.note_start(checked.question, command, str(checked.config_dir or ""))
     mlflow = open_recorder(
         checked.study, journal.key, checked.directory, checked.text, origin(), checked.config_dir
     )
@@ -209,8 +212,10 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
         checked.heads,
         outcome.confirmation(),
     )
+    page = write_report(material_of(journal), checked.directory / REPORT)
+    console.print(f"report: {page}", markup=False, soft_wrap=True)
     try:
-        outcome.publish()
+        outcome.publish(page.parent)
     except NoAnswerError as error:
         console.print(
             f"MLflow is away ({error}): the same command registers the model",

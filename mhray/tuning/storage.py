@@ -14,7 +14,7 @@ from optuna.study import StudyDirection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from mhray.errors import StorageError, full_disk, without_password
+from mhray.errors import StorageError, did_you_mean, full_disk, without_password
 from mhray.tuning.copying import finish_replacing
 from mhray.tuning.study import Study
 
@@ -70,6 +70,28 @@ def open_storage(where: str) -> BaseStorage:
     """
     with _opening(where):
         return _storage_at(where)
+
+
+def find_study(name: str, where: str) -> tuple[optuna.Study, BaseStorage]:
+    """The Optuna study of a name in a storage that is there already, which stays as it is.
+
+    Raises:
+        StorageError: the storage cannot be opened, or has no study of this name.
+    """
+    file = make_url(where).database if where.startswith("sqlite:") else None
+    file = where.removeprefix("journal-file:") if where.startswith("journal-file:") else file
+    if file is not None and not Path(file).is_file():
+        raise StorageError(
+            f"journal: there is no {file}, so the study {name} has not been started; run it first"
+        )
+    storage = open_storage(where)
+    with _opening(where):
+        names = optuna.get_all_study_names(storage)
+        if name in names:
+            return optuna.load_study(storage=storage, study_name=name), storage
+    raise StorageError(
+        f"journal: {without_password(where)} has no study named {name}; {did_you_mean(name, names)}"
+    )
 
 
 def place_of(study: Study, directory: Path) -> str:

@@ -6,7 +6,7 @@ With :mod:`mhray.tuning.journal`, which holds the trials, the only reader and wr
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import optuna
@@ -33,6 +33,32 @@ CHANGES = "changes"
 PUBLISHED = "published"
 EXTENSION = "extension"
 HOLDER = "holder"
+START = "start"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a study is, for whoever shows it.
+
+    Attributes:
+        study: the resolved study file, as it is now.
+        data: fingerprint and split.
+        seconds: of all its starts.
+        gpu_seconds: of all its trials.
+        changes: how often it went on as something else.
+        question: what the study file asks, or empty.
+        command: what started it last, or empty.
+        config_dir: the user's own Hydra groups, or empty.
+    """
+
+    study: dict[str, Any]
+    data: dict[str, Any]
+    seconds: float
+    gpu_seconds: float
+    changes: int
+    question: str = ""
+    command: str = ""
+    config_dir: str = ""
 
 
 class StudyJournal:
@@ -95,6 +121,32 @@ class StudyJournal:
     def origin(self) -> dict[str, str]:
         """Versions and commit of the study's first start."""
         return dict(self._study.user_attrs[ORIGIN])
+
+    def about(self) -> About:
+        """What the study is.
+
+        Raises:
+            StudyConflictError: it is none of mhray's.
+        """
+        noted = self._study.user_attrs
+        if STUDY_FILE not in noted:
+            raise StudyConflictError(
+                f"journal: the study named {self._study.study_name} is none of mhray's; write the "
+                "name of one that is"
+            )
+        changes = noted.get(CHANGES, [])
+        return About(
+            study=changes[-1]["study"] if changes else noted[STUDY_FILE],
+            data=noted[DATA],
+            seconds=noted.get(SECONDS, 0.0),
+            gpu_seconds=noted.get(GPU_SECONDS, 0.0),
+            changes=len(changes),
+            **noted.get(START, {}),
+        )
+
+    def note_start(self, question: str, command: str, config_dir: str) -> None:
+        """Record what the study asks, and what starts it."""
+        self._note(START, {"question": question, "command": command, "config_dir": config_dir})
 
     @property
     def fingerprint(self) -> str:

@@ -198,6 +198,8 @@ def test_a_study_leaves_its_artifacts_under_the_given_place(tracking, tmp_path):
     run_id = tracking.run_id("study")
     checkpoint = tmp_path / "best.ckpt"
     checkpoint.write_bytes(b"weights")
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "index.html").write_text("<p>")
     trials = [{"trial": 0, "acc": 0.5}, {"trial": 1, "acc": 0.6, "lr": 0.1}]
     tracking.log_study(
         run_id,
@@ -205,12 +207,14 @@ def test_a_study_leaves_its_artifacts_under_the_given_place(tracking, tmp_path):
         best_config="seed: 1\n",
         checkpoint=checkpoint,
         trials=trials,
+        report=tmp_path / "report",
     )
     place = tmp_path / "artifacts" / run_id / "artifacts"
     assert (place / "trials.csv").read_text() == "trial,acc,lr\n0,0.5,\n1,0.6,0.1\n"
     assert (place / "study.yaml").read_text() == "name: x\n"
     assert (place / "best/config.yaml").read_text() == "seed: 1\n"
     assert (place / "best/best.ckpt").read_bytes() == b"weights"
+    assert (place / "report/index.html").read_text() == "<p>"
 
 
 def test_artifacts_that_cannot_be_written_are_an_error(tracking, tmp_path):
@@ -219,7 +223,12 @@ def test_artifacts_that_cannot_be_written_are_an_error(tracking, tmp_path):
     missing = tmp_path / "best.ckpt"
     with pytest.raises(StorageError, match=r"storage: the study's artifacts .*Not a directory"):
         tracking.log_study(
-            tracking.run_id("study"), study_file="", best_config="", checkpoint=missing, trials=[]
+            tracking.run_id("study"),
+            study_file="",
+            best_config="",
+            checkpoint=missing,
+            trials=[],
+            report=tmp_path,
         )
 
 

@@ -146,7 +146,7 @@ def test_after_it_the_study_s_run_has_its_result_and_its_artifacts(checked, jour
     study = runs(checked, of_trials=False)[checked.study.name]
     client = MlflowClient(checked.study.mlflow.tracking_uri)
     names = {artifact.path for artifact in client.list_artifacts(study.info.run_id)}
-    assert names == {"study.yaml", "trials.csv", "best"}
+    assert names == {"study.yaml", "trials.csv", "best", "report"}
     assert (study.info.status, study.data.metrics["best/val/acc_mean"]) == ("FINISHED", 0.5)
     assert study.data.tags["mhray.commit"] == "f00d"
 

@@ -1,0 +1,117 @@
+"""What a reader should beware of before believing the rest of the report."""
+
+from collections.abc import Iterator
+
+from mhray.heads import Head
+from mhray.tuning.page.blocks import Section, points, text
+from mhray.tuning.page.material import Material
+from mhray.tuning.page.searched import dimensions
+from mhray.tuning.page.wording import counted, listed, number
+from mhray.tuning.record import BASELINE
+from mhray.tuning.weak_heads import weak_heads
+
+PER_DIMENSION = 5  # complete trials for each searched number, below which a space is hardly seen
+FAILURES = "checkpoints/<trial>/failure.txt"
+_ANY_COUNT = 2  # of classes: what is at chance follows from the metrics alone
+
+
+def cautions(material: Material) -> Section:
+    """All warnings, or that there is none."""
+    found = cautions_of(material)
+    return Section("Warnings", (points(found) if found else text("None."),))
+
+
+def cautions_of(material: Material) -> list[str]:
+    """Every warning, the gravest first."""
+    return [
+        *_weak(material),
+        *_shown_to_test(material),
+        *_edges(material),
+        *_few(material),
+        *_failed(material),
+        *_unfinished(material),
+        *_uncommitted(material),
+    ]
+
+
+def _weak(material: Material) -> Iterator[str]:
+    if material.best is None:
+        return
+    for caution in weak_heads(material.validated(material.best), _heads_of(material)):
+        yield f"Of trial {material.best.number}, {caution}."
+
+
+def _heads_of(material: Material) -> list[Head]:
+    """The heads with those that imply them, as the names of the metrics have them."""
+    logged = material.validated(material.best) if material.best else {}
+    return [
+        Head(
+            head,
+            _ANY_COUNT,
+            implied_by=tuple(
+                other for other in material.heads if f"val/{head}_acc_implied_by_{other}" in logged
+            ),
+        )
+        for head in material.heads
+    ]
+
+
+def _shown_to_test(material: Material) -> Iterator[str]:
+    """Whether winners before the last one have seen the test split."""
+    if material.study.grid or material.best is None:
+        return
+    ends_with = {BASELINE, material.best.number}
+    earlier = [record.number for record in material.tested if record.number not in ends_with]
+    if earlier:
+        trials = listed([f"trial {number}" for number in earlier])
+        yield (
+            f"This study has shown {len(material.tested)} models to the test batch: {trials} won "
+            f"before it went on, and trial {material.best.number} wins now. The more models a test "
+            "batch has seen, the less it says of the last one."
+        )
+
+
+def _edges(material: Material) -> Iterator[str]:
+    best = material.best
+    if best is None:
+        return
+    drawn = material.values(best)
+    for quantity in material.quantities:
+        value = drawn.get(quantity.path)
+        if isinstance(value, int | float) and (edge := quantity.edge(value)):
+            low, high = map(number, quantity.ends)
+            yield (
+                f"{quantity.path} of trial {best.number} is {number(value)}, at the {edge} end of "
+                f"its range [{low}, {high}]: the best may lie beyond."
+            )
+
+
+def _few(material: Material) -> Iterator[str]:
+    numbers, complete = dimensions(material.quantities), len(material.complete)
+    if complete < PER_DIMENSION * numbers and not material.study.grid:
+        searched = counted(numbers, "number or choice").replace("choices", "choice")
+        yield (
+            f"{counted(complete, 'complete trial')} for {searched} to search: with fewer than "
+            f"{PER_DIMENSION * numbers}, much of the space was not seen."
+        )
+
+
+def _failed(material: Material) -> Iterator[str]:
+    failed = [str(record.number) for record in material.records if record.state == "FAIL"]
+    if failed:
+        trials = f"{'trial' if len(failed) == 1 else 'trials'} {listed(failed)}"
+        yield f"Failed, and part of nothing here: {trials}; why is in {FAILURES}."
+
+
+def _unfinished(material: Material) -> Iterator[str]:
+    if not material.is_done:
+        ended = sum(record.state != "RUNNING" for record in material.records)
+        yield f"The study has not ended: {ended} of {material.budget} trials have."
+
+
+def _uncommitted(material: Material) -> Iterator[str]:
+    if material.origin.get("commit", "").endswith("-dirty"):
+        yield (
+            "It was started from a work tree with changes that no commit holds, so the commit "
+            "alone does not repeat it."
+        )
