@@ -213,3 +213,15 @@ def batch_bounds(samples: int, batch_size: int, ranks: int) -> list[tuple[int, i
     if len(stops) > 1 and stops[-1] - stops[-2] < ranks:
         del stops[-2]
     return list(zip([0, *stops[:-1]], stops, strict=True))
+
+
+def samples_per_rank(samples: int, batch_size: int, ranks: int) -> tuple[int, ...]:
+    """How many samples of an epoch each rank sees.
+
+    >>> samples_per_rank(samples=10, batch_size=4, ranks=2)
+    (5, 5)
+    >>> samples_per_rank(samples=12, batch_size=4, ranks=3)
+    (6, 3, 3)
+    """
+    sizes = [stop - start for start, stop in batch_bounds(samples, batch_size, ranks)]
+    return tuple(sum(len(range(rank, size, ranks)) for size in sizes) for rank in range(ranks))

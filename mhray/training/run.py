@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from mhray.data.datamodule import CIFAR100MHDataModule
+from mhray.data.loader import samples_per_rank
 from mhray.data.sources import describe_data
 from mhray.durable import write_durably
 from mhray.errors import ConfigError, filling, without_password
@@ -273,7 +274,7 @@ def _result_of(
         overrides=tuple(overrides),
         workers=ranks,
         global_batch=config.data.batch_size,
-        samples_per_rank=tuple(len(range(rank, samples, ranks)) for rank in range(ranks)),
+        samples_per_rank=samples_per_rank(samples, config.data.batch_size, ranks),
         images_per_second=row.images_per_second,
         tags=tuple(config.tags),
     )

@@ -15,6 +15,7 @@ from mhray.data.loader import (
     Normalisation,
     Shuffled,
     batch_bounds,
+    samples_per_rank,
 )
 from mhray.data.ranks import Rank
 from mhray.errors import ConfigError
@@ -150,6 +151,12 @@ def test_ranks_see_slices_of_what_one_would_see(samples):
     assert sorted(chain.from_iterable(map(order, ranks))) == list(range(samples))
     assert [len(order(r)) for r in ranks] == [len(range(i, samples, 4)) for i in range(4)]
     assert_same_images({k: v for r in ranks for k, v in seen(r).items()}, seen(alone))
+
+
+@pytest.mark.parametrize("batch_size", [16, 18])
+def test_samples_of_a_rank_are_counted_as_they_are_seen(batch_size):
+    ranks = [loader(batch_size=batch_size, rank=Rank(i, 4)) for i in range(4)]
+    assert samples_per_rank(50, batch_size, 4) == tuple(len(order(each)) for each in ranks)
 
 
 @given(st.integers(1, 300), st.integers(1, 160), st.integers(1, 8))
