@@ -159,7 +159,10 @@ def assert_champion_predicts_every_head(uri):
     mlflow.set_tracking_uri(uri)
     model = mlflow.pyfunc.load_model("models:/cifar100mh@champion")
     table = model.predict(np.zeros((5, 32, 32, 3), np.uint8))
-    assert list(table.columns) == ["left", "right", "sum"]
+    answers = ["left", "left_name", "left_probability"]
+    assert list(table.columns) == [
+        name.replace("left", head) for head in ("left", "right", "sum") for name in answers
+    ]
     assert len(table) == 5
 
 

@@ -96,6 +96,11 @@ class StudyJournal:
         """Versions and commit of the study's first start."""
         return dict(self._study.user_attrs[ORIGIN])
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the data of the study's first start."""
+        return str(self._study.user_attrs[DATA]["fingerprint"])
+
     def is_empty(self) -> bool:
         """Whether no trial was ever asked for."""
         return not self._study.get_trials(deepcopy=False)
