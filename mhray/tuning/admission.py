@@ -14,8 +14,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mhray.errors import ClusterError
 from mhray.training.connection import connected, job_environment
+from mhray.tuning.autoscaler import node_of
 from mhray.tuning.checked_study import CheckedStudy
-from mhray.tuning.cluster import node_of
 from mhray.tuning.places import is_in_store, meeting_place
 from mhray.tuning.shipment import Shipment, packed
 from mhray.tuning.terms import Terms

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mhray.errors import StorageError
-from mhray.training.connection import _leave_a_private_token
+from mhray.training.ray_token import leave_a_private_token
 
 
 @pytest.fixture
@@ -25,18 +25,18 @@ def refuse(*_):
 
 
 def test_a_token_is_made_once_and_its_user_alone_can_read_it(home):
-    _leave_a_private_token()
+    leave_a_private_token()
     token = home / ".ray" / "auth_token"
     kept = token.read_text()
     token.chmod(0o644)
-    _leave_a_private_token()
+    leave_a_private_token()
     assert (token.read_text(), token.stat().st_mode & 0o777) == (kept, 0o600)
 
 
 def test_a_home_that_became_read_only_serves_with_the_token_that_it_has(home, monkeypatch):
-    _leave_a_private_token()
+    leave_a_private_token()
     monkeypatch.setattr(Path, "chmod", refuse)
-    _leave_a_private_token()
+    leave_a_private_token()
 
 
 def test_a_home_without_room_for_a_token_is_refused_with_what_to_write(home):
@@ -47,4 +47,4 @@ def test_a_home_without_room_for_a_token_is_refused_with_what_to_write(home):
         "RAY_AUTH_TOKEN_PATH=THAT_FILE in front of the command"
     )
     with pytest.raises(StorageError, match=re.escape(message)):
-        _leave_a_private_token()
+        leave_a_private_token()
