@@ -189,12 +189,12 @@ def _start(opened: _Opened, command: str) -> int:
 def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, console: Console) -> int:
     outcome = Outcome(checked.study, checked.text, checked.config_dir, journal, mlflow)
     outcome.test()
+    page = write_report(material_of(journal), checked.directory / REPORT)
+    console.print(f"report: {page}", markup=False, soft_wrap=True)
     records = journal.trials()
     print_result(
         console, checked.study, records, checked.shown_metrics, checked.config_dir, checked.heads
     )
-    page = write_report(material_of(journal), checked.directory / REPORT)
-    console.print(f"report: {page}", markup=False, soft_wrap=True)
     outcome.publish(page.parent)
     return DONE if best_of(records, checked.study.selection) else FAILED
 
