@@ -2,9 +2,9 @@
 
     python benchmarks/report.py
 
-CPU time from a journal in SQLite, with five epochs of three heads for each trial, to all files of the
-report, Matplotlib's import included, against that of the imports, each time in a process of its own
-and in turn. Seconds are for the eye: the machine is shared.
+CPU time from a journal in SQLite, with five epochs of three heads for each trial, to all files of
+the report, Matplotlib's import included, against that of the imports, each time in a process of its
+own and in turn. Seconds are for the eye: the machine is shared.
 """
 
 import math

@@ -8,7 +8,8 @@ MhrayError
 │   └── DataFormatError      a file is not what the format says (ValueError)
 │       └── UnsafePickleError    a pickle asks for more than plain arrays
 ├── StorageError             a directory, database or port cannot be opened or written
-│   └── FullDiskError        nothing more fits; what was written is whole
+│   ├── FullDiskError        nothing more fits; what was written is whole
+│   └── NoAnswerError        a server does not answer now
 ├── StudyConflictError       the journal holds another study, or another sweep runs it
 ├── DivergedError            a loss became NaN or infinite
 ├── WorkerLostError          a process that trains is gone
@@ -64,6 +65,10 @@ class StorageError(MhrayError):
 
 class FullDiskError(StorageError):
     """Nothing more fits on a disk. What was written is whole, and the same command goes on."""
+
+
+class NoAnswerError(StorageError):
+    """A server does not answer, hangs or has trouble of its own now; it may answer later."""
 
 
 class StudyConflictError(MhrayError):

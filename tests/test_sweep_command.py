@@ -163,7 +163,10 @@ def assert_champion_predicts_every_head(uri):
     mlflow.set_tracking_uri(uri)
     model = mlflow.pyfunc.load_model("models:/cifar100mh@champion")
     table = model.predict(np.zeros((5, 32, 32, 3), np.uint8))
-    assert list(table.columns) == ["left", "right", "sum"]
+    answers = ["left", "left_name", "left_probability"]
+    assert list(table.columns) == [
+        name.replace("left", head) for head in ("left", "right", "sum") for name in answers
+    ]
     assert len(table) == 5
 
 
@@ -262,7 +265,7 @@ def test_check_shows_the_plan_and_starts_nothing(sweep, short_study, tmp_path, f
         ("base.data.data_dir=nowhere", "there is no directory nowhere"),
         ("storage=/dev/null/studies", "/dev/null/studies/loss_weights: cannot be written"),
         ("mlflow.tracking_uri=sqlite:////dev/null/mlflow.db", "mlflow.tracking_uri: sqlite"),
-        ("mlflow.tracking_uri=http://127.0.0.1:9", "mlflow.tracking_uri: http://127.0.0.1:9"),
+        ("mlflow.tracking_uri=http://no.invalid:9", "mlflow.tracking_uri: http://no.invalid:9"),
         ("journal=sqlite:////dev/null/journal.db", "journal: sqlite:////dev/null/journal.db"),
         ("resources.per_worker.cpus=1000", "1000"),
     ],

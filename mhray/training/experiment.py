@@ -3,7 +3,9 @@
 import logging
 import os
 import re
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import mlflow
 import sqlalchemy
@@ -12,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from mhray.errors import StorageError, without_password
+from mhray.errors import NoAnswerError, StorageError, without_password
 
 URI_KEY = "mlflow.tracking_uri"
 
@@ -82,10 +84,37 @@ def reason_of(error: Exception) -> str:
 
 def unreachable(uri: str, error: Exception, key: str = URI_KEY) -> StorageError:
     """What to say of a store that cannot be opened or reached; ``key`` is where its URI stands."""
-    return StorageError(
+    kind = NoAnswerError if is_silent(uri, error) else StorageError
+    return kind(
         f"{key}: {without_password(uri)} cannot be opened ({reason_of(error)}); "
         "write sqlite:///mlflow.db, or the address of a running MLflow server"
     )
+
+
+def is_silent(uri: str, error: Exception) -> bool:
+    """Whether a request failed because the server does not answer now.
+
+    A database, a host whose name nobody knows, and an answer that refuses are other mistakes.
+
+    >>> is_silent("sqlite:///mlflow.db", ConnectionRefusedError())
+    False
+    >>> is_silent("http://127.0.0.1:5000", ConnectionRefusedError())
+    True
+    """
+    # MLflow makes one of its own errors of what `requests` raised, which is an OSError.
+    causes = (error, error.__context__)
+    return any(isinstance(each, OSError) for each in causes) and _is_known_server(uri)
+
+
+def _is_known_server(uri: str) -> bool:
+    address = urlsplit(uri)
+    if address.scheme not in {"http", "https"}:
+        return False
+    try:
+        socket.getaddrinfo(address.hostname, None)
+    except OSError:
+        return False
+    return True
 
 
 def _is_database(uri: str) -> bool:

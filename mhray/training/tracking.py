@@ -22,6 +22,7 @@ from mhray.training.experiment import (
     URI_KEY,
     absolute_uri,
     be_quiet_and_brief,
+    is_silent,
     open_experiment,
     reason_of,
     unreachable,
@@ -130,6 +131,7 @@ class Tracking:
 
         Raises:
             StorageError: the artifacts' place cannot be written or reached.
+            NoAnswerError: the server does not answer now.
         """
         table = pd.DataFrame([dict(row) for row in trials]).to_csv(index=False)
         try:
@@ -139,6 +141,8 @@ class Tracking:
             self.client.log_artifact(run_id, str(checkpoint), "best")
             self.client.log_artifacts(run_id, str(report), "report")
         except FAILURES as error:
+            if is_silent(self.uri, error):
+                raise unreachable(self.uri, error) from None
             raise StorageError(
                 f"storage: the study's artifacts cannot be written ({reason_of(error)}); make that "
                 "place writable, and start the same command again"
@@ -207,6 +211,7 @@ def open_tracking(
 
     Raises:
         StorageError: the store cannot be opened or written, or the experiment was deleted.
+        NoAnswerError: the server does not answer now.
     """
     keys = (uri_key, experiment_key)
     tracking = expect_tracking(uri, experiment, artifact_location, keys)

@@ -15,10 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 from mhray.data.dataset import CIFAR100MHDataset
 from mhray.errors import StorageError
 from mhray.training.epochs import Selection
+from mhray.training.network_spec import NetworkSpec
 from mhray.training.origin import reproduce_line
+from mhray.training.registry import Standing, log_best_model
 from mhray.training.resume import why_not_whole
 from mhray.training.run import compose_run, evaluate_test, load_model
-from mhray.training.served_model import NetworkSpec, log_best_model
 from mhray.tuning.journal import Journal
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.recording import MlflowObserver
@@ -69,6 +70,7 @@ class Outcome:
 
         Raises:
             StorageError: the best checkpoint is gone, or MLflow refuses.
+            NoAnswerError: MLflow's server does not answer any more; the next start goes on here.
         """
         best = best_of(self.journal.trials(), self.study.selection)
         self.mlflow.study_ended("COMPLETE" if best else "FAIL", best, self.journal.ended())
@@ -124,9 +126,15 @@ class Outcome:
             tracking=self.mlflow.tracking,
             run_id=self.mlflow.study_run_id,
             registered_name=self.study.mlflow.register_best_as,
+            standing=self._standing_of(best),
             tags={"mhray.study": self.study.name, "mhray.trial": str(best.number)},
             description=f"Repeat it with:\n```sh\n{line}\n```",
         )
+
+    def _standing_of(self, best: TrialRecord) -> Standing:
+        selection = self.study.selection
+        value = best.best_epoch(selection).metrics[selection.metric]
+        return Standing(self.journal.fingerprint, selection, value)
 
 
 def _checkpoint_of(record: TrialRecord) -> Path:

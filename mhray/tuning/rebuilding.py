@@ -69,6 +69,7 @@ class Rebuilding:
             checked.config_dir,
             file=DRAFT,
             at=min(record.began for record in self.journal.trials()),
+            needs_answer=True,
         )
 
     def _tell(self, mlflow: MlflowObserver) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from mhray.errors import without_password
+from mhray.errors import NoAnswerError, without_password
 from mhray.training.epochs import EpochRow, Selection
 from mhray.training.outbox import last_destination
 from mhray.training.recorder import StudyEnd, StudyRecorder, TrialEnd
-from mhray.training.tracking import Tracking, expect_tracking, open_tracking
+from mhray.training.tracking import Tracking, expect_tracking
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.search import Observer
 from mhray.tuning.study import Study
@@ -29,6 +29,7 @@ class MlflowObserver(Observer):
     Attributes:
         tracking: where to.
         recorder: the study's.
+        silence: why the store did not answer at the start; empty if it did, or was not asked.
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class MlflowObserver(Observer):
         recorder: StudyRecorder,
         selection: Selection,
         config_dir: Path | None,
+        silence: str = "",
     ) -> None:
         self._config_dir = config_dir
+        self.silence = silence
         self.tracking = tracking
         self.recorder = recorder
         self._selection = selection
@@ -120,26 +123,43 @@ def open_recorder(
     config_dir: Path | None,
     file: str = OUTBOX,
     at: float = 0.0,
+    *,
+    needs_answer: bool = False,
 ) -> MlflowObserver:
     """MLflow, opened for a study, with the study's own run started.
 
     ``file`` of the directory keeps what MLflow has not been told yet; ``at`` is when the study
     started, 0 for now.
 
+    A server that does not answer is not waited for: it gets everything when it does. One that has
+    answered in an earlier start is not even asked.
+
     Raises:
-        StorageError: the write-ahead file cannot be opened, or a store that never answered.
+        StorageError: the write-ahead file or the store cannot be opened.
+        NoAnswerError: an answer is needed, and the server does not give one.
     """
-    path, place = directory / file, (study.name, directory / "mlflow-artifacts")
-    may_be_away = _was_at(study.mlflow.tracking_uri, path)
-    find = expect_tracking if may_be_away else open_tracking
-    tracking = find(study.mlflow.tracking_uri, *place)
+    path, uri = directory / file, study.mlflow.tracking_uri
+    tracking = expect_tracking(uri, study.name, directory / "mlflow-artifacts")
+    has_answered = not needs_answer and _was_at(uri, path)
+    silence = "" if has_answered else _silence_of(tracking)
+    if silence and needs_answer:
+        raise NoAnswerError(silence)
+    may_be_away = has_answered or bool(silence)
     recorder = StudyRecorder(tracking, study.name, key, path, may_be_away=may_be_away)
     tags = {f"mhray.{name}": value for name, value in origin.items()}
     recorder.study_started(text, {}, tags, at)
-    return MlflowObserver(tracking, recorder, study.selection, config_dir)
+    return MlflowObserver(tracking, recorder, study.selection, config_dir, silence)
+
+
+def _silence_of(tracking: Tracking) -> str:
+    try:
+        _ = tracking.experiment
+    except NoAnswerError as error:
+        return str(error)
+    return ""
 
 
 def _was_at(uri: str, outbox: Path) -> bool:
-    """Whether MLflow has answered there before, so that no typing error is told by its silence."""
+    """Whether a server has answered there before."""
     is_server = uri.startswith(("http://", "https://"))
     return is_server and last_destination(outbox).startswith(f"{without_password(uri)} ")

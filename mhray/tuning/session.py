@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mhray.data.batches import fingerprint
-from mhray.errors import FailingTrialsError, StorageError
+from mhray.errors import FailingTrialsError, NoAnswerError, StorageError
 from mhray.training.chatter import chatter_to
 from mhray.training.directory import make_directory
 from mhray.training.origin import origin
@@ -164,6 +164,8 @@ def _start(opened: _Opened, command: str) -> int:
     mlflow = open_recorder(
         checked.study, journal.key, checked.directory, checked.text, origin(), checked.config_dir
     )
+    if mlflow.silence:
+        _say_that_it_is_away(mlflow, console)
     is_first_start = not journal.trials()
     try:
         mlflow.tell_again(journal.ended())
@@ -195,8 +197,23 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
     print_result(
         console, checked.study, records, checked.shown_metrics, checked.config_dir, checked.heads
     )
-    outcome.publish(page.parent)
+    try:
+        outcome.publish(page.parent)
+    except NoAnswerError as error:
+        console.print(
+            f"MLflow is away ({error}): the same command registers the model",
+            markup=False,
+            soft_wrap=True,
+        )
     return DONE if best_of(records, checked.study.selection) else FAILED
+
+
+def _say_that_it_is_away(mlflow: MlflowObserver, console: Console) -> None:
+    console.print(
+        f"{mlflow.silence}; the sweep goes on, and tells it everything once it answers",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _close(mlflow: MlflowObserver, console: Console) -> None:

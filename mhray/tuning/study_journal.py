@@ -148,6 +148,11 @@ class StudyJournal:
         """Record what the study asks, and what starts it."""
         self._note(START, {"question": question, "command": command, "config_dir": config_dir})
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the data of the study's first start."""
+        return str(self._study.user_attrs[DATA]["fingerprint"])
+
     def is_empty(self) -> bool:
         """Whether no trial was ever asked for."""
         return not self._study.get_trials(deepcopy=False)

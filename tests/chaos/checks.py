@@ -80,19 +80,27 @@ def few_epochs_are_repeated(seen: Aftermath) -> Iterator[str]:
 
 
 def metrics_are_those_of_a_quiet_sweep(seen: Aftermath) -> Iterator[str]:
-    """Every metric of every epoch, bit for bit."""
-    reference = {run.number: run.epochs for run in seen.reference if run.number >= 0}
-    for run in (run for run in seen.runs if run.number >= 0):
-        quiet = reference.get(run.number, {})
-        unlike = sorted(name for name in {*quiet, *run.epochs} if _differ(quiet, run, name))
+    """Every metric of every epoch, bit for bit, in however many runs a trial has them."""
+    reference, attacked = _curves(seen.reference), _curves(seen.runs)
+    for number, curves in attacked.items():
+        quiet = reference.get(number, {})
+        unlike = [name for name in sorted({*quiet, *curves}) if quiet.get(name) != curves.get(name)]
         if unlike:
             name = unlike[0]
-            found, expected = run.epochs.get(name), quiet.get(name)
-            yield f"trial {run.number}: {len(unlike)} metrics differ; {name} {found} not {expected}"
+            found, expected = curves.get(name), quiet.get(name)
+            yield f"trial {number}: {len(unlike)} metrics differ; {name} {found} not {expected}"
 
 
-def _differ(quiet: dict[str, tuple[tuple[int, float], ...]], run: Recorded, name: str) -> bool:
-    return quiet.get(name) != run.epochs.get(name)
+def _curves(runs: Sequence[Recorded]) -> dict[int, dict[str, list[tuple[int, float]]]]:
+    """Epochs and values by trial and metric."""
+    points: dict[int, dict[str, set[tuple[int, float]]]] = {}
+    for run in (run for run in runs if run.number >= 0):
+        for name, curve in run.epochs.items():
+            points.setdefault(run.number, {}).setdefault(name, set()).update(curve)
+    return {
+        number: {name: sorted(found) for name, found in curves.items()}
+        for number, curves in points.items()
+    }
 
 
 def mlflow_agrees(seen: Aftermath) -> Iterator[str]:

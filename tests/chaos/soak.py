@@ -124,6 +124,7 @@ def _sweep_in(root: Path, data: Path, trials: int) -> Attacked:
     base = study["base"]
     assert isinstance(base, dict)
     study["base"] = base | limits
+    del study["enqueue"]  # so that the sampler draws, which costs more the more trials it knows
     file = root / "study.yaml"
     file.write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
     return Attacked(("mhray.sweep", str(file)), root, root / "studies" / "soak" / "checkpoints")

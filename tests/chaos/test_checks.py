@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.checks import Aftermath, problems
+from tests.chaos.checks import METRIC, Aftermath, problems
 from tests.chaos.records import Recorded, Told
 
 HISTORY = ((1, 0.5), (2, 0.75))
@@ -81,5 +81,12 @@ def test_metrics_unlike_those_of_the_quiet_sweep_are_named() -> None:
     quiet = replace(RUNS[2], epochs={"val/acc_mean": ((1, 0.5), (2, 0.8))})
     seen = replace(WHOLE, reference=(*RUNS[:2], quiet))
     assert problems(seen)["metrics_are_those_of_a_quiet_sweep"] == [
-        "trial 1: 1 metrics differ; val/acc_mean ((1, 0.5), (2, 0.75)) not ((1, 0.5), (2, 0.8))"
+        "trial 1: 1 metrics differ; val/acc_mean [(1, 0.5), (2, 0.75)] not [(1, 0.5), (2, 0.8)]"
     ]
+
+
+def test_a_trial_in_two_runs_has_the_metrics_of_both() -> None:
+    first, second = (replace(RUNS[2], epochs={METRIC: (point,)}) for point in ((1, 0.5), (2, 0.75)))
+    found = problems(replace(WHOLE, runs=(*RUNS[:2], first, second)))
+    assert found["metrics_are_those_of_a_quiet_sweep"] == []
+    assert found["mlflow_agrees"][0] == "trial 1 has 2 runs in MLflow"

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mhray.errors import StorageError
+from mhray.errors import NoAnswerError, StorageError
 from mhray.training import outbox
 from mhray.training.epochs import EpochRow
 from mhray.training.outbox import Outbox
@@ -397,12 +397,32 @@ class Impostor(ThreadingHTTPServer):
                 time.sleep(0.1)
 
 
+class Elsewhere(Broken):
+    """A server of something else."""
+
+    def do_GET(self):
+        self.send_error(404)
+
+
 @contextmanager
-def in_place_of(server, handler):
-    with Impostor(("127.0.0.1", server.port), handler) as impostor:
+def listening(handler, port=0):
+    with Impostor(("127.0.0.1", port), handler) as impostor:
         threading.Thread(target=impostor.serve_forever, daemon=True).start()
-        yield
+        yield f"http://127.0.0.1:{impostor.server_port}"
         impostor.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("handler", "error"),
+    [(Silent, NoAnswerError), (Broken, NoAnswerError), (Elsewhere, StorageError)],
+)
+def test_a_server_in_trouble_does_not_answer_and_another_one_refuses(
+    handler, error, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with listening(handler) as uri, pytest.raises(StorageError) as raised:
+        open_tracking(uri, "x", tmp_path)
+    assert type(raised.value) is error
 
 
 def wait_for_error(recorder, part):
@@ -426,7 +446,7 @@ def test_a_resumed_start_needs_no_mlflow_whatever_answers_in_its_place(
     run_trial(away, 0)
     wait_for_error(away, "NewConnectionError")
     for handler, why in ((Silent, "ReadTimeoutError"), (Broken, "too many 500 error")):
-        with in_place_of(server, handler):
+        with listening(handler, server.port):
             wait_for_error(away, why)
     assert away.close(0.1) == 4
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")

@@ -1,6 +1,7 @@
 """The champion: registered whole or not at all, loaded by name, fed with raw images."""
 
 import json
+from dataclasses import replace
 
 import mlflow
 import numpy as np
@@ -10,8 +11,11 @@ import torch
 from mhray.errors import ConfigError, StorageError
 from mhray.heads import Head, Implication
 from mhray.models.cnn import SimpleCNN
+from mhray.training.answers import columns_of
+from mhray.training.epochs import Selection
+from mhray.training.network_spec import NetworkSpec
 from mhray.training.outbox import RunUpdate
-from mhray.training.served_model import NetworkSpec, log_best_model
+from mhray.training.registry import Registered, Standing, log_best_model
 
 HEADS = (Head("left", 10), Head("type", 4, smallest_value=21))
 HEADS_CONFIG = {"left": 10, "type": 4}
@@ -27,6 +31,9 @@ SPEC = NetworkSpec(
     channel_mean=MEAN,
     channel_std=STD,
 )
+
+
+STANDING = Standing("f00d", Selection("val/acc_mean", "max"), 0.5)
 
 
 @pytest.fixture
@@ -54,6 +61,7 @@ def publish(tracking, network, request):
             "run_id": tracking.run_id("study"),
             "registered_name": request.node.name,
             "tags": {"mhray.trial": "3"},
+            "standing": STANDING,
         }
         return log_best_model(network, spec, **(arguments | changes))
 
@@ -86,8 +94,12 @@ def test_the_champion_predicts_the_class_of_each_head_from_raw_images(
 ):
     publish()
     table = load(f"models:/{request.node.name}@champion").predict(IMAGES)
-    assert table.to_dict("list") == classes_of(network, IMAGES)
-    assert [str(kind) for kind in table.dtypes] == ["int64", "int64"]
+    classes = classes_of(network, IMAGES)
+    assert table[["left", "type"]].to_dict("list") == classes
+    assert table["type_name"].tolist() == [str(21 + index) for index in classes["type"]]
+    assert table["left_probability"].between(0.1, 1.0).all()
+    kinds = [str(table[name].dtype) for name in ("left", "left_name", "left_probability")]
+    assert kinds == ["int64", "object", "float64"]
 
 
 def test_publishing_prints_nothing(publish, capfd):
@@ -97,8 +109,8 @@ def test_publishing_prints_nothing(publish, capfd):
 
 @pytest.mark.parametrize("count", [0, 1, 256, 257])
 def test_any_number_of_images_is_a_batch(publish, load, network, count):
-    model = load(publish())
-    assert model.predict(IMAGES[:count]).to_dict("list") == classes_of(network, IMAGES[:count])
+    table = load(publish().uri).predict(IMAGES[:count])
+    assert table[["left", "type"]].to_dict("list") == classes_of(network, IMAGES[:count])
 
 
 @pytest.mark.parametrize(
@@ -106,16 +118,17 @@ def test_any_number_of_images_is_a_batch(publish, load, network, count):
 )
 def test_a_head_left_out_is_served_if_another_implies_it(publish, load, network, implied, columns):
     spec = SPEC.model_copy(update={"train_heads": ("left",), "implied_heads": implied})
-    model = load(publish(spec=spec))
-    assert model.metadata.signature.outputs.input_names() == columns
+    model = load(publish(spec=spec).uri)
+    wanted = [column for head in columns for column in columns_of(head)]
+    assert model.metadata.signature.outputs.input_names() == wanted
     served = model.predict(IMAGES[:9])
-    assert list(served) == columns
+    assert list(served) == wanted
     assert served["left"].tolist() == classes_of(network, IMAGES[:9])["left"]
     assert {*served[columns[-1]]} <= ({0, 1} if implied else {*range(10)})
 
 
 def test_images_that_are_no_bytes_are_refused(publish, load):
-    model = load(publish())
+    model = load(publish().uri)
     with pytest.raises(
         mlflow.MlflowException, match="dtype of input float64 does not match expected dtype uint8"
     ):
@@ -123,9 +136,11 @@ def test_images_that_are_no_bytes_are_refused(publish, load):
 
 
 def test_signature_and_input_example_say_what_goes_in_and_out(publish, load):
-    metadata = load(publish()).metadata
+    metadata = load(publish().uri).metadata
     assert str(metadata.signature.inputs) == "[Tensor('uint8', (-1, 16, 24, 3))]"
-    assert metadata.signature.outputs.input_names() == ["left", "type"]
+    kinds = {column.name: column.type.name for column in metadata.signature.outputs}
+    assert list(kinds) == [*columns_of("left"), *columns_of("type")]
+    assert [*kinds.values()] == ["long", "string", "double"] * 2
     assert metadata.saved_input_example_info["artifact_path"] == "input_example.json"
 
 
@@ -133,7 +148,8 @@ def test_the_model_belongs_to_its_run(publish, tracking, request):
     publish(description="the best trial")
     (version,) = versions_of(tracking, request.node.name)
     assert version.run_id == tracking.run_id("study")
-    assert (version.description, version.tags) == ("the best trial", {"mhray.trial": "3"})
+    tags = {"mhray.trial": "3"} | STANDING.tags
+    assert (version.description, version.tags) == ("the best trial", tags)
     (output,) = tracking.client.get_run(version.run_id).outputs.model_outputs
     assert tracking.client.get_logged_model(output.model_id).status == "READY"
 
@@ -148,21 +164,48 @@ def test_requirements_are_exact(publish, tracking, tmp_path):
 
 
 def test_publishing_the_same_model_again_makes_no_second_version(publish, tracking, request):
-    assert publish() == publish() == f"models:/{request.node.name}/1"
+    assert publish() == publish() == Registered(f"models:/{request.node.name}/1", "champion", "")
     assert len(versions_of(tracking, request.node.name)) == 1
 
 
 def test_another_study_s_model_with_the_same_tags_is_another_version(publish, tracking):
     publish()
     tracking.deliver([RunUpdate("study 2", 1000, "study 2")])
-    assert publish(run_id=tracking.run_id("study 2")).endswith("/2")
+    assert publish(run_id=tracking.run_id("study 2")).uri.endswith("/2")
 
 
-def test_a_better_model_takes_the_alias(publish, tracking, request):
-    publish()
-    assert publish(tags={"mhray.trial": "8"}) == f"models:/{request.node.name}/2"
-    champion = tracking.client.get_model_version_by_alias(request.node.name, "champion")
-    assert champion.version == 2
+def scoring(value, data="f00d"):
+    """What to publish a model with that is so good."""
+    tags = {"mhray.trial": f"{value} {data}"}
+    return {"tags": tags, "standing": replace(STANDING, value=value, data=data)}
+
+
+OTHER = "version 1 is, of other data or by another metric"
+BETTER = "version 1 is, with val/acc_mean 0.5000"
+
+
+@pytest.mark.parametrize(
+    ("following", "aliases", "why_not"),
+    [
+        ([scoring(0.6)], {"champion": 2, "challenger": 1}, ""),
+        ([scoring(0.5)], {"champion": 2, "challenger": 1}, ""),
+        ([scoring(0.4)], {"champion": 1, "challenger": 2}, BETTER),
+        ([scoring(0.9, "beef")], {"champion": 1}, OTHER),
+        ([scoring(0.4), scoring(0.3)], {"champion": 1, "challenger": 2}, BETTER),
+        ([scoring(0.3), scoring(0.4)], {"champion": 1, "challenger": 3}, BETTER),
+        ([scoring(0.6), scoring(0.7)], {"champion": 3, "challenger": 2}, ""),
+    ],
+    ids=["better", "equal", "worse", "other data", "worst", "second", "best"],
+)
+def test_aliases_move_within_one_data_set_to_what_is_not_worse(
+    publish, tracking, request, following, aliases, why_not
+):
+    found = [publish(), *(publish(**how) for how in following)]
+    known = tracking.client.get_registered_model(request.node.name).aliases
+    assert {alias: int(version) for alias, version in known.items()} == aliases
+    assert found[-1].why_not == why_not
+    assert len(versions_of(tracking, request.node.name)) == len(found)
+    assert publish(**following[-1]) == found[-1]
 
 
 def test_a_model_that_cannot_be_logged_leaves_nothing(publish, tracking, request, tmp_path):
@@ -176,7 +219,7 @@ def test_a_model_that_cannot_be_logged_leaves_nothing(publish, tracking, request
 @pytest.mark.parametrize("alias", ["no spaces please", "v1", "latest"])
 def test_a_version_that_cannot_get_its_alias_is_removed(publish, tracking, request, alias):
     with pytest.raises(StorageError, match="alias"):
-        publish(alias=alias)
+        publish(champion=alias)
     assert versions_of(tracking, request.node.name) == []
 
 

@@ -1,12 +1,14 @@
 """MLflow made anew from the journal alone is what the sweep had told it, and stays so."""
 
 import io
+import re
+from dataclasses import replace
 
 import pytest
 import torch
 from mlflow import MlflowClient
 
-from mhray.errors import StorageError
+from mhray.errors import NoAnswerError, StorageError
 from mhray.training.epochs import EpochRow
 from mhray.training.tracking import open_tracking
 from mhray.tuning.console import console_on
@@ -165,3 +167,15 @@ def test_a_run_that_cannot_be_mended_is_named_and_the_outbox_kept(checked, journ
         "delete these runs there, and run the same command again"
     )
     assert (checked.directory / "mlflow.jsonl").read_text() == outbox
+
+
+def test_a_study_starts_without_an_answer_of_mlflow_and_is_not_rebuilt_without_one(
+    checked, journal
+):
+    mlflow = checked.study.mlflow.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})
+    away = replace(checked, study=checked.study.model_copy(update={"mlflow": mlflow}))
+    observer = open_recorder(away.study, journal.key, checked.directory, "", {}, None)
+    assert observer.silence.startswith("mlflow.tracking_uri: http://127.0.0.1:9 cannot be opened (")
+    assert observer.recorder.close(0.1) == 1
+    with pytest.raises(NoAnswerError, match=f"^{re.escape(observer.silence)}$"):
+        Rebuilding(away, journal, console_on(io.StringIO())).rebuild()

@@ -102,6 +102,6 @@ def test_studies_with_another_select_or_no_complete_trial_are_refused(a_material
     with pytest.raises(StudyConflictError, match="they chose their best by val/acc_mean and val/l"):
         side_by_side([first, other])
     with pytest.raises(
-        StudyConflictError, match="^b: no trial is complete; compare it once one is$"
+        StudyConflictError, match=r"^b: no trial is complete; compare it once one is$"
     ):
         side_by_side([first, a_material("b", {})])

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from mhray.tuning.page.cautions import cautions_of
+from mhray.tuning.page.cautions import FAILURES, cautions_of
 from mhray.tuning.page.head_table import head_table
 
 
@@ -40,10 +40,11 @@ def test_a_weight_at_its_floor_is_named_but_none_at_what_the_others_leave(a_mate
 
 
 def test_a_space_that_few_trials_have_seen_is_named(a_material):
-    assert cautions_of(a_material(27)) == [
+    [told] = cautions_of(a_material(27))
+    assert told == (
         "18 complete trials for 4 searched values: with fewer than 20, much of the space was not "
         "seen."
-    ]
+    )
 
 
 def test_a_head_at_chance_is_named(a_material):
@@ -61,7 +62,7 @@ def test_a_head_at_chance_is_named(a_material):
 def test_failed_trials_are_named(a_material):
     material = changed(a_material(60), 2, state="FAIL")
     assert cautions_of(changed(material, 5, state="FAIL")) == [
-        "Failed, and part of nothing here: trials 2 and 5; why is in checkpoints/<trial>/failure.txt."
+        f"Failed, and part of nothing here: trials 2 and 5; why is in {FAILURES}."
     ]
 
 

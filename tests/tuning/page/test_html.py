@@ -77,7 +77,10 @@ def test_a_browser_without_a_network_draws_every_figure_asks_nothing_and_logs_no
         *(f"--user-data-dir={tmp_path}/profile", "--disable-background-networking"),
     ]
     found = subprocess.run(
-        [CHROMIUM, *options, "--dump-dom", f"file://{page}"], capture_output=True, text=True
+        [CHROMIUM, *options, "--dump-dom", f"file://{page}"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "CONSOLE" not in found.stderr
     figures = len(re.findall(r'<div class="plot" id=', page.read_text()))

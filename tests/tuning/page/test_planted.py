@@ -41,11 +41,8 @@ def test_heads_that_go_together_are_not_said_to_pull(planted):
         replace(record, epochs=tuple(_with_twin(row) for row in record.epochs))
         for record in planted.records
     )
-    told = list(conflict_sentences(replace(planted, records=records)))
-    assert told == [
-        "No two heads pull against each other measurably: no rank correlation of two heads' "
-        "accuracies over the complete trials is below 0 beyond chance."
-    ]
+    [told] = conflict_sentences(replace(planted, records=records))
+    assert told.startswith("No two heads pull against each other measurably: ")
 
 
 def _with_twin(row):
