@@ -60,6 +60,7 @@ bench: $(INSTALLED) ## measure opening, loader, step and sweep against the usual
 	$(BIN)/python benchmarks/sweep.py
 	$(BIN)/python benchmarks/quote.py
 	$(BIN)/python benchmarks/check.py
+	$(BIN)/python benchmarks/report.py
 
 results: $(INSTALLED) ## train every sized preset for 20 core-minutes with 3 seeds, into docs/results.md (4 h on two cores)
 	$(BIN)/python benchmarks/presets.py

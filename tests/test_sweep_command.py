@@ -119,6 +119,8 @@ def assert_is_a_whole_transcript(text):
     assert any("trial 0 epoch 1: left " in line for line in lines)
     assert sum(line.startswith(("quote: ", "disk: up to ")) for line in lines) == 2
     assert any("(equal weights)" in line for line in lines)
+    told = [line for line in lines if line.startswith("report: ")]
+    assert [Path(line).parts[-3:] for line in told] == [("loss_weights", "report", "index.html")]
     assert lines[-1].startswith("python -m mhray.train experiment=cifar100mh_cnn ")
     assert "seed=12345" in lines[-1]
 
@@ -149,7 +151,9 @@ def assert_mlflow_tells_the_same(directory):
     ]
     assert len(children) == 3
     names = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
-    assert {"study.yaml", "trials.csv", "best"} <= names
+    assert {"study.yaml", "trials.csv", "best", "report"} <= names
+    pages = {artifact.path for artifact in client.list_artifacts(parent.info.run_id, "report")}
+    assert {"report/index.html", "report/report.md", "report/curves.png"} <= pages
     for child in children:
         trial = trials_in(directory)[int(child.data.tags["mhray.trial"])]
         assert child.info.run_id == trial.user_attrs["mlflow_run_id"]

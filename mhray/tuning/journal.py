@@ -155,11 +155,14 @@ class Journal(StudyJournal):
     def trials(self, *states: State) -> list[TrialRecord]:
         """The trials in these states (all if none is named), by number."""
         wanted = [TrialState[state] for state in states or STATES]
-        return [self._record(t) for t in self._study.get_trials(deepcopy=False, states=wanted)]
+        found = self._study.get_trials(deepcopy=False, states=wanted)
+        # Read once: asking a database for them takes as long as all else of a trial.
+        noted = self._study.user_attrs
+        return [self._record(trial, noted) for trial in found]
 
     def trial(self, number: int) -> TrialRecord:
         """One trial."""
-        return self._record(self._storage.get_trial(self._id(number)))
+        return self._record(self._storage.get_trial(self._id(number)), self._study.user_attrs)
 
     def _id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
@@ -175,8 +178,7 @@ class Journal(StudyJournal):
         """Record what becomes known of a finished trial, which Optuna lets nobody change."""
         self._note(f"{name}:{number}", value)
 
-    def _record(self, trial: FrozenTrial) -> TrialRecord:
-        noted = self._study.user_attrs
+    def _record(self, trial: FrozenTrial, noted: Mapping[str, Any]) -> TrialRecord:
         keys = {name: f"{name}:{trial.number}" for name in (CHECKPOINT, MLFLOW_RUN_ID, TEST)}
         record = _record(trial, {name: noted[key] for name, key in keys.items() if key in noted})
         return as_run(record, noted.get(TAKEOVERS, ()), lambda n: self._attributes(n)[EPOCHS])

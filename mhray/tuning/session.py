@@ -202,6 +202,8 @@ def _start(opened: _Opened, command: str) -> int:
 def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, console: Console) -> int:
     outcome = Outcome(checked.study, checked.text, checked.config_dir, journal, mlflow)
     outcome.test()
+    page = write_report(material_of(journal), checked.directory / REPORT)
+    console.print(f"report: {page}", markup=False, soft_wrap=True)
     records = journal.trials()
     print_result(
         console,
@@ -212,8 +214,6 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
         checked.heads,
         outcome.confirmation(),
     )
-    page = write_report(material_of(journal), checked.directory / REPORT)
-    console.print(f"report: {page}", markup=False, soft_wrap=True)
     try:
         outcome.publish(page.parent)
     except NoAnswerError as error:

@@ -69,7 +69,8 @@ def contrast(first: Material, other: Material, metric: str) -> Contrast:
         low, high = found.mean - found.half, found.mean + found.half
         return Contrast(metric, found.mean, low, high, pairs)
     change = _of_best(other, metric) - _of_best(first, metric)
-    spread = _bests(other, metric) - _bests(first, metric)
+    luck = np.random.default_rng(0)
+    spread = _bests(other, metric, luck) - _bests(first, metric, luck)
     low, high = np.quantile(spread, [0.025, 0.975])
     return Contrast(metric, change, float(low), float(high))
 
@@ -157,12 +158,12 @@ def _of_best(study: Material, metric: str) -> float:
     return study.validated(study.best)[metric] if study.best else float("nan")
 
 
-def _bests(study: Material, metric: str) -> NDArray[np.float64]:
+def _bests(study: Material, metric: str, luck: np.random.Generator) -> NDArray[np.float64]:
     """The metric of the best trial among as many trials drawn again, many times."""
     select, sign = study.study.select.metric, 1 if study.study.select.mode == "max" else -1
     judged = np.array([sign * study.validated(record)[select] for record in study.complete])
     values = np.array([study.validated(record)[metric] for record in study.complete])
-    draws = np.random.default_rng(0).integers(0, len(judged), (DRAWS, len(judged)))
+    draws = luck.integers(0, len(judged), (DRAWS, len(judged)))
     best = judged[draws].argmax(axis=1)
     found: NDArray[np.float64] = values[draws[np.arange(DRAWS), best]]
     return found

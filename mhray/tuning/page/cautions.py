@@ -89,10 +89,9 @@ def _edges(material: Material) -> Iterator[str]:
 def _few(material: Material) -> Iterator[str]:
     numbers, complete = dimensions(material.quantities), len(material.complete)
     if complete < PER_DIMENSION * numbers and not material.study.grid:
-        searched = counted(numbers, "number or choice").replace("choices", "choice")
         yield (
-            f"{counted(complete, 'complete trial')} for {searched} to search: with fewer than "
-            f"{PER_DIMENSION * numbers}, much of the space was not seen."
+            f"{counted(complete, 'complete trial')} for {counted(numbers, 'searched value')}: with "
+            f"fewer than {PER_DIMENSION * numbers}, much of the space was not seen."
         )
 
 

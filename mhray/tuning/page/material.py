@@ -15,6 +15,7 @@ from mhray.tuning.page.wording import short
 from mhray.tuning.record import BASELINE, TrialRecord
 from mhray.tuning.report import best_of
 from mhray.tuning.rules import weighs
+from mhray.tuning.space import format_override
 from mhray.tuning.study import Study
 from mhray.tuning.yaml_lines import Value, read_scalar
 
@@ -136,11 +137,20 @@ class Material:
     @cached_property
     def _values(self) -> dict[int, dict[str, Value]]:
         searched = {quantity.path for quantity in self.quantities}
+        # Hydra quotes text in a way of its own, so a choice is known by what is typed for it.
+        choices = {
+            format_override(quantity.path, choice): choice
+            for quantity in self.quantities
+            for choice in quantity.choices
+        }
         found = {}
         for record in self.records:
-            pairs = (override.partition("=") for override in record.drawn or record.overrides)
+            drawn = record.drawn or record.overrides
+            own = {text: text.partition("=")[::2] for text in drawn}
             found[record.number] = {
-                path: read_scalar(value) for path, _, value in pairs if path in searched
+                path: choices[text] if text in choices else read_scalar(value)
+                for text, (path, value) in own.items()
+                if path in searched
             }
         return found
 

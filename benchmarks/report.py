@@ -1,0 +1,106 @@
+"""How long does the report of 1 000 trials take, beside importing PyTorch, Lightning and Ray?
+
+    python benchmarks/report.py
+
+CPU time from a journal in SQLite, with five epochs of three heads for each trial, to all files of
+the report, Matplotlib's import included, against that of the imports, each time in a process of its
+own and in turn. Seconds are for the eye: the machine is shared.
+"""
+
+import math
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import optuna
+
+from mhray.training.epochs import EpochRow
+from mhray.training.origin import origin
+from mhray.tuning.journal import Journal
+from mhray.tuning.study import Study, dump_study
+
+TRIALS, EPOCHS, ROUNDS = 1000, 5, 3
+HEADS = ("left", "right", "sum")
+IMPORTS = "import torch, lightning, ray.train, ray.tune"
+KNOWN = "import mhray.tuning.naming, mhray.tuning.page.material, mhray.tuning.page.html"
+TIMED = "import time; {}; began = time.process_time(); {}; print(time.process_time() - began)"
+SEARCH = {
+    "model.loss_weights": {"simplex": list(HEADS)},
+    "model.optimizer.lr": {"log_uniform": [1e-4, 1e-2]},
+    "model.optimizer.weight_decay": {"log_uniform": [1e-5, 1e-1]},
+}
+
+
+def main():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with tempfile.TemporaryDirectory() as storage:
+        directory = Path(storage) / "large"
+        directory.mkdir()
+        write(directory)
+        report = f"from mhray.report import _write; _write({str(directory)!r}, None)"
+        ratios = []
+        for _ in range(ROUNDS):
+            own, imports = cpu_of(KNOWN, report), cpu_of("pass", IMPORTS)
+            print(f"report {own:.1f} s, imports {imports:.1f} s of CPU")
+            ratios.append(own / imports)
+    spread = max(ratios) - min(ratios)
+    print(
+        f"| {TRIALS} trials | {statistics.median(ratios):.2f} | {spread:.2f} | "
+        f"{origin()['commit']} |"
+    )
+
+
+def write(directory):
+    """A finished study, all its trials at once: a sweep's own way takes minutes."""
+    study = Study.model_validate(
+        {"name": directory.name, "search": SEARCH, "budget": {"trials": TRIALS}}
+    )
+    journal = Journal.open(study, directory)
+    journal.begin(dump_study(study), {"fingerprint": "f00d", "seed": 0}, origin())
+    opened = optuna.load_study(
+        study_name=directory.name, storage=f"sqlite:///{directory}/journal.db"
+    )
+    opened.add_trials([trial(random.Random(number)) for number in range(TRIALS)])
+
+
+def trial(luck):
+    weights = [-math.log(1 - luck.random()) for _ in HEADS]
+    shares = [3 * weight / sum(weights) for weight in weights]
+    lr, decay = 10 ** luck.uniform(-4, -2), 10 ** luck.uniform(-5, -1)
+    overrides = [
+        *(
+            f"model.loss_weights.{head}={share!r}"
+            for head, share in zip(HEADS, shares, strict=True)
+        ),
+        f"model.optimizer.lr={lr!r}",
+        f"model.optimizer.weight_decay={decay!r}",
+    ]
+    rows = [row(shares, lr, epoch, luck) for epoch in range(1, EPOCHS + 1)]
+    attributes = {"overrides": overrides, "seed": 12345, "epochs": [asdict(one) for one in rows]}
+    return optuna.trial.create_trial(value=rows[-1].best, user_attrs=attributes)
+
+
+def row(shares, lr, epoch, luck):
+    reached = 1 - 0.5**epoch - 0.05 * abs(math.log10(lr) + 3)
+    ends = {head: 0.8 * reached + 0.05 * share for head, share in zip(HEADS, shares, strict=True)}
+    noisy = {f"val/{head}_acc": end + luck.gauss(0, 0.01) for head, end in ends.items()}
+    losses = {f"val/{head}_loss": 1 - end for head, end in ends.items()}
+    mean = statistics.mean(noisy.values())
+    return EpochRow(epoch, {**noisy, **losses, "val/acc_mean": mean}, mean, 10.0, 1e9 + epoch)
+
+
+def cpu_of(before, what):
+    """CPU seconds of a statement, in a process of its own, after another one."""
+    script = TIMED.format(before, what)
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    return float(done.stdout)
+
+
+if __name__ == "__main__":
+    main()
