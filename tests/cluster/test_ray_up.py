@@ -81,8 +81,9 @@ def test_ray_up_starts_all_hosts_a_sweep_uses_them_and_ray_down_ends_them(
 
     ray(laptop, "up", "-y", "--no-config-cache", file)
     wait_until(lambda: nodes(laptop, file) == 3, 900)
-    sweep = f"cd ~/mhray && PYTHONPATH=. .venv/bin/python -m mhray.sweep {storage}/study.yaml"
-    ray(laptop, "exec", file, sweep)
+    variables = "PYTHONPATH=. RAY_AUTH_MODE=token"
+    sweep = f".venv/bin/python -m mhray.sweep {storage}/study.yaml"
+    ray(laptop, "exec", file, f"cd ~/mhray && {variables} {sweep}")
     ray(laptop, "down", "-y", file)
 
     assert [told.state for told in journal_in(storage)] == ["COMPLETE"] * 3
