@@ -36,6 +36,14 @@ def test_a_misspelt_key_is_refused(path):
         validate_config(prepare_config(broken))
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_no_part_of_the_package_is_left_behind(path):
+    modules = (PACKAGE.rglob("*.py"), (ROOT / "configs").rglob("*.yaml"))
+    names = {part for found in modules for file in found for part in file.relative_to(ROOT).parts}
+    excluded = {name.removeprefix("**/") for name in read(path)["rsync_exclude"]}
+    assert names & excluded == set()
+
+
 def test_spot_nodes_come_first_and_others_are_as_large():
     spot, other = (read(FILES[0])["available_node_types"][f"gpu_{kind}"] for kind in KINDS)
     market = spot["node_config"].pop("InstanceMarketOptions")

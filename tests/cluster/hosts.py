@@ -36,7 +36,9 @@ def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
 @contextmanager
 def namespaces(*kinds: str) -> Iterator[int]:
     """A process that sleeps in namespaces of its own; gives its id, and ends what is in them."""
-    command = ["unshare", *kinds, "--fork", "--kill-child", "sleep", "infinity"]
+    # Also when whoever made them is killed.
+    mortal = ["setpriv", "--pdeathsig", "KILL", "unshare", "--kill-child", "--fork"]
+    command = [*mortal, *kinds, "sleep", "infinity"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     try:
@@ -199,6 +201,8 @@ def _setup(host: Host) -> str:
         hostname {host.name}
         mount -t tmpfs host /mnt
         mount -t tmpfs shm /dev/shm
+        printf '127.0.0.1 localhost\\n{host.address} {host.name}\\n' > /mnt/hosts
+        mount --bind /mnt/hosts /etc/hosts
         mkdir -p {HOME}/.ray
         echo {TOKEN} > {HOME}/.ray/auth_token
         chmod 600 {HOME}/.ray/auth_token

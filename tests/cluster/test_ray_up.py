@@ -80,9 +80,10 @@ def test_ray_up_starts_all_hosts_a_sweep_uses_them_and_ray_down_ends_them(
     (storage / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
 
     ray(laptop, "up", "-y", "--no-config-cache", file)
-    wait_until(lambda: "Active:" in status(laptop, file) and nodes(laptop, file) == 3, 600)
-    sweep = f"cd ~/mhray && PYTHONPATH=. .venv/bin/python -m mhray.sweep {storage}/study.yaml"
-    ray(laptop, "exec", file, sweep)
+    wait_until(lambda: nodes(laptop, file) == 3, 900)
+    variables = "PYTHONPATH=. RAY_AUTH_MODE=token"
+    sweep = f".venv/bin/python -m mhray.sweep {storage}/study.yaml"
+    ray(laptop, "exec", file, f"cd ~/mhray && {variables} {sweep}")
     ray(laptop, "down", "-y", file)
 
     assert [told.state for told in journal_in(storage)] == ["COMPLETE"] * 3

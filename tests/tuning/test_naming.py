@@ -51,7 +51,7 @@ def test_the_studies_of_a_storage_are_those_with_a_journal(storage):
         ),
         (
             "",
-            "there is no journal.db in it, so its journal is elsewhere; write its study file, which",
+            "there is no journal.db in it, so its journal is elsewhere; write its study file,",
         ),
     ],
 )
