@@ -6,7 +6,7 @@ weights. A difference whose interval holds zero is said to be none that can be t
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -96,17 +96,29 @@ class Verdict:
         """The candidates, and what each reached with its fresh seeds."""
         metric = self.state.study.select.metric
         table = Table(title=f"confirmation: {metric} over fresh seeds", title_justify="left")
-        table.add_column("candidate")
-        for name in ("searched", "median", "lowest", "highest", "seeds"):
+        (first, *numbers, last), rows = self.cells("{:.4f}".format)
+        table.add_column(first)
+        for name in numbers:
             table.add_column(name, justify="right")
-        table.add_column("beside the winner")
-        layout = self.state.layout(metric)
+        table.add_column(last)
+        for row in rows:
+            table.add_row(*row)
+        return table
+
+    def cells(
+        self, written: Callable[[float], str]
+    ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """The header and the rows of that table; ``written`` is how a value is shown."""
+        header = ("candidate", "searched", "median", "lowest", "highest", "seeds")
+        layout = self.state.layout(self.state.study.select.metric)
+        rows = []
         for name in sorted(self.state.race.entered, key=self._order):
             values = list(layout.values[name].values())
             reached = [layout.median(name), min(values), max(values)]
-            cells = [f"{value:.4f}" for value in reached]
-            table.add_row(name, self._searched(name), *cells, str(len(values)), self._beside(name))
-        return table
+            searched = self._searched(name)
+            cells = ["-" if searched is None else written(searched), *map(written, reached)]
+            rows.append((name, *cells, str(len(values)), self._beside(name)))
+        return (*header, "beside the winner"), tuple(rows)
 
     def _compared(self) -> list[str]:
         """The shown metrics that every run has: a trial may leave out a head."""
@@ -153,18 +165,18 @@ class Verdict:
     def _flattery(self) -> Iterator[str]:
         winner = self.state.race.leader
         searched = self._searched(winner)
-        if searched != "-":
+        if searched is not None:
             metric = self.state.study.select.metric
             median = self.state.layout(metric).median(winner)
-            yield f"the search had {searched} for {winner}, its fresh seeds have {median:.4f}"
+            yield f"the search had {searched:.4f} for {winner}, its fresh seeds have {median:.4f}"
 
-    def _searched(self, name: str) -> str:
+    def _searched(self, name: str) -> float | None:
         """What the search had of a candidate that is one of its trials."""
         if name not in [each.name for each in self.state.candidates.trials]:
-            return "-"
+            return None
         number = self.state.candidates.all[name].number
         record = next(record for record in self.state.trials if record.number == number)
-        return f"{value_of(record, self.state.study.selection):.4f}"
+        return value_of(record, self.state.study.selection)
 
     def _beside(self, name: str) -> str:
         if name == self.state.race.leader:

@@ -6,8 +6,10 @@ is flattered, and trial 0 is not.
 
 from collections.abc import Iterator
 
+from mhray.tuning.confirmation import Confirmation
 from mhray.tuning.page.blocks import Section, text
 from mhray.tuning.page.cautions import cautions_of
+from mhray.tuning.page.confirmed import verdict_of, verdict_sentences
 from mhray.tuning.page.material import Material
 from mhray.tuning.page.wording import change_of, counted, listed, value_of
 from mhray.tuning.record import BASELINE
@@ -31,8 +33,13 @@ def answer_sentences(material: Material) -> Iterator[str]:
     if best is None:
         yield "No trial is complete, so there is no answer yet."
         return
-    yield from _searched(material)
-    yield from _on_test(material)
+    verdict = verdict_of(material)
+    if verdict is None:
+        yield from _searched(material)
+        yield from _on_test(material)
+        return
+    yield from verdict_sentences(verdict)
+    yield from _confirmed_on_test(verdict.state)
 
 
 def _searched(material: Material) -> Iterator[str]:
@@ -71,6 +78,24 @@ def _on_test(material: Material) -> Iterator[str]:
         return
     change = change_of(metric, best.test[metric] - baseline.test[metric])
     yield f"On the test split, which chose nothing, it has {reached}, {change} against trial 0."
+
+
+def _confirmed_on_test(state: Confirmation) -> Iterator[str]:
+    """What the test split says of the winner's median run, and of that of its rival."""
+    winner, rival = state.winner, state.rival
+    metric = state.study.select.metric.replace("val/", "test/", 1)
+    if winner is None or metric not in (tested := state.median_run(winner).test):
+        return
+    reached = value_of(metric, tested[metric])
+    other = state.median_run(rival).test if rival and rival != winner else {}
+    if rival is None or metric not in other:
+        yield f"On the test split the run with its median has {reached}."
+        return
+    change = change_of(metric, tested[metric] - other[metric])
+    yield (
+        f"On the test split, which chose nothing, the run with its median has {reached}, {change} "
+        f"against {rival.name}."
+    )
 
 
 def _pointer(material: Material) -> str:

@@ -3,6 +3,7 @@
 from mhray.tuning.page.answer import answer, question
 from mhray.tuning.page.blocks import Section
 from mhray.tuning.page.cautions import cautions
+from mhray.tuning.page.confirmed import confirmed
 from mhray.tuning.page.curves import curves
 from mhray.tuning.page.draws import parallel, slices
 from mhray.tuning.page.head_table import head_table
@@ -16,6 +17,7 @@ from mhray.tuning.page.trade_offs import trade_offs
 SECTIONS = (
     question,
     answer,
+    confirmed,
     head_table,
     trade_offs,
     curves,
@@ -31,5 +33,6 @@ SECTIONS = (
 
 
 def sections_of(material: Material) -> list[Section]:
-    """The whole report."""
-    return [section(material) for section in SECTIONS]
+    """The whole report, without sections that have nothing to say."""
+    sections = [section(material) for section in SECTIONS]
+    return [section for section in sections if section.blocks]

@@ -4,10 +4,12 @@ Nothing else is asked: no file of the study, no data, no MLflow. So the report c
 wherever the journal is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mhray.tuning.confirmation import Confirmation, study_of_runs
 from mhray.tuning.extension import Extension
 from mhray.tuning.journal import Journal
 from mhray.tuning.page.searched import Quantity, quantities_of
@@ -37,6 +39,7 @@ class Material:
         seconds: of all its starts.
         gpu_seconds: of all its trials.
         changes: how often it went on as something else.
+        confirmation: of its best trials with fresh seeds; None if nothing is confirmed.
     """
 
     study: Study
@@ -50,6 +53,7 @@ class Material:
     gpu_seconds: float = 0.0
     changes: int = 0
     extension: Extension = NONE
+    confirmation: Confirmation | None = None
 
     @cached_property
     def heads(self) -> tuple[str, ...]:
@@ -90,8 +94,9 @@ class Material:
 
     @cached_property
     def tested(self) -> tuple[TrialRecord, ...]:
-        """The trials that were shown to the test split."""
-        return tuple(record for record in self.records if record.test)
+        """The trials that were shown to the test split, and the runs that confirm them."""
+        runs = self.confirmation.runs if self.confirmation else ()
+        return tuple(record for record in (*self.records, *runs) if record.test)
 
     @property
     def ended(self) -> float:
@@ -163,9 +168,10 @@ def accuracy(head: str) -> str:
 def material_of(journal: Journal) -> Material:
     """What a study's journal holds now."""
     about = journal.about()
+    study, records = Study.model_validate(about.study), tuple(journal.trials())
     return Material(
-        study=Study.model_validate(about.study),
-        records=tuple(journal.trials()),
+        study=study,
+        records=records,
         data=about.data,
         origin=journal.origin,
         question=about.question,
@@ -175,7 +181,17 @@ def material_of(journal: Journal) -> Material:
         gpu_seconds=about.gpu_seconds,
         changes=about.changes,
         extension=journal.extension,
+        confirmation=_confirmation_of(study, records, journal),
     )
+
+
+def _confirmation_of(
+    study: Study, records: Sequence[TrialRecord], journal: Journal
+) -> Confirmation | None:
+    if study.confirm is None or not records:
+        return None
+    runs = journal.confirmations(study_of_runs(study, study.confirm)).trials()
+    return Confirmation(study, study.confirm, records, runs)
 
 
 def _heads_of(record: TrialRecord) -> tuple[str, ...]:
