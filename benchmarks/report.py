@@ -48,10 +48,8 @@ def main():
             print(f"report {own:.1f} s, imports {imports:.1f} s of CPU")
             ratios.append(own / imports)
     spread = max(ratios) - min(ratios)
-    print(
-        f"| {TRIALS} trials | {statistics.median(ratios):.2f} | {spread:.2f} | "
-        f"{origin()['commit']} |"
-    )
+    ratio, at = statistics.median(ratios), origin()["commit"]
+    print(f"| {TRIALS} trials | {ratio:.2f} | {spread:.2f} | {at} |")
 
 
 def write(directory):

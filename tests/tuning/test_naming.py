@@ -47,11 +47,11 @@ def test_the_studies_of_a_storage_are_those_with_a_journal(storage):
     [
         (
             "z",
-            "is neither a study file nor a study's directory; did you mean {0}/s? (one of: {0}/s)",
+            "is neither a study file nor a study's directory; did you mean {0}/s? (one of:",
         ),
         (
             "",
-            "there is no journal.db in it, so its journal is elsewhere; write its study file,",
+            "there is no journal.db in it, so its journal is elsewhere; write its study file",
         ),
     ],
 )
