@@ -8,10 +8,8 @@ import gc
 import json
 import logging
 import os
-import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +19,7 @@ from ray._private import ray_constants
 
 from mhray.errors import StorageError
 from mhray.training.ray_address import RunningRay
+from mhray.training.ray_token import bring_a_token, leave_a_private_token
 from mhray.training.sizes import memory_of_this_machine
 
 RAY_ENVIRONMENT = {
@@ -36,7 +35,6 @@ RAY_ENVIRONMENT = {
 # Ray 2.60 takes the loopback for a node's address where clusters are switched off, as on a Mac. An
 # address of 127.0.0.1 that it is given it replaces by a reachable one.
 CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-TOKEN, TOKEN_PATH, AUTHENTICATION = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"
 
 # Unix sockets below Ray's directory may have at most 107 characters in all.
 TEMP_DIR = "MHRAY_RAY_TEMP_DIR"
@@ -67,9 +65,10 @@ def connected(
     try:
         if ray_there:
             ray_there.refuse_silence()
+            bring_a_token(ray_there)
             _init(ray_there.address, code)
         else:
-            _leave_a_private_token()
+            leave_a_private_token()
             _listen(on_network=is_open)
             _init("local", {}, **_own(needs_dashboard=needs_dashboard))
     except (OSError, ValueError, RuntimeError) as error:
@@ -123,21 +122,6 @@ def _listen(*, on_network: bool) -> None:
     """Where a Ray that is started next listens; this process and those that it starts read it."""
     os.environ[CLUSTERS] = str(int(on_network))
     ray_constants.ENABLE_RAY_CLUSTER = on_network
-
-
-def _leave_a_private_token() -> None:
-    """Have a token that only this user can read: Ray's own would be as readable as any new file."""
-    # Unset, it is on in Ray 2.60; set, Ray would not tell the part of it that is loaded already.
-    os.environ.pop(AUTHENTICATION, None)
-    if TOKEN in os.environ or TOKEN_PATH in os.environ:
-        return
-    path = Path.home() / ".ray" / "auth_token"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32))
-    path.chmod(0o600)
 
 
 def _unreachable(ray_there: RunningRay | None, reason: str) -> StorageError:

@@ -14,8 +14,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mhray.errors import ClusterError
 from mhray.training.connection import connected, job_environment
+from mhray.tuning.autoscaler import node_of
 from mhray.tuning.checked_study import CheckedStudy
-from mhray.tuning.cluster import node_of
+from mhray.tuning.places import is_in_store, meeting_place
 from mhray.tuning.shipment import Shipment, packed
 from mhray.tuning.terms import Terms
 
@@ -23,15 +24,17 @@ ANSWER_SECONDS = 300.0  # for an environment to be set up there, and torch to be
 
 
 def refuse_unfit_nodes(checked: CheckedStudy) -> None:
-    """Refuse a cluster with a node that cannot take part; leaves nothing behind.
+    """Refuse a cluster with a node that cannot take part, or a store; leaves nothing behind.
 
     Raises:
         ClusterError: a node sees another storage, or has other versions than the driver.
-        StorageError: the Ray that should be there does not answer.
+        StorageError: the Ray that should be there does not answer, or the store cannot be written.
     """
+    terms = Terms(meeting_place(checked.study))
     if checked.ray_there is None:
+        if is_in_store(checked.study):
+            _refuse_unwritable(terms)
         return
-    terms = Terms(str(checked.directory))
     with working(checked), terms.noted():
         nodes = list(_hosts(checked))
         if problems := _problems(nodes, terms):
@@ -69,6 +72,11 @@ def _hosts(checked: CheckedStudy) -> Iterator[Mapping[str, Any]]:
     for node in ray.nodes():  # type: ignore[no-untyped-call]
         if node["Alive"] and node_of(node["Resources"]).fitting(worker):
             yield node
+
+
+def _refuse_unwritable(terms: Terms) -> None:
+    with terms.noted():
+        pass
 
 
 def _problems(nodes: list[Mapping[str, Any]], terms: Terms) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from mhray.errors import StorageError
 from mhray.tuning.journal import Journal
+from mhray.tuning.places import files_of
 from mhray.tuning.record import BASELINE, TrialRecord
 from mhray.tuning.report import front_of
 from mhray.tuning.search import Observer
@@ -50,13 +51,17 @@ class KeptCheckpoints(Observer):
         for record in superfluous(self._study, self._held):
             self._journal.forget_checkpoint(record.number)
             self._held.remove(record)
-            delete_checkpoints(self._directory(record.number))
+            self._delete(record.number)
 
     def delete_left_over(self) -> None:
         """Delete what a kill left, or a worker wrote when its trial had ended already."""
         for record in self._journal.ended():
             if not record.checkpoint:
-                delete_checkpoints(self._directory(record.number))
+                self._delete(record.number)
+
+    def _delete(self, number: int) -> None:
+        files_of(self._study).drop_checkpoints(number)
+        delete_checkpoints(self._directory(number))
 
 
 def superfluous(study: Study, ended: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -20,7 +20,9 @@ from mhray.training.origin import reproduce_line
 from mhray.training.registry import Standing, log_best_model
 from mhray.training.resume import why_not_whole
 from mhray.training.run import compose_run, evaluate_test, load_model
+from mhray.training.trial_files import BEST
 from mhray.tuning.journal import Journal
+from mhray.tuning.places import files_of
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.recording import MlflowObserver
 from mhray.tuning.report import best_of, trials_to_test
@@ -56,7 +58,7 @@ class Outcome:
             record = self.journal.trial(number)
             if record.epochs and not record.test:
                 config = compose_run(record.overrides, self.config_dir)
-                metrics = evaluate_test(config, _checkpoint_of(record))
+                metrics = evaluate_test(config, self._checkpoint_of(record))
                 self.journal.set_test(number, metrics)
             tested = self.journal.trial(number)
             self.mlflow.recorder.trial_tested(number, tested.test, tested.ended)
@@ -93,14 +95,14 @@ class Outcome:
             self.mlflow.study_run_id,
             study_file=self.text,
             best_config=OmegaConf.to_yaml(config),
-            checkpoint=_checkpoint_of(best),
+            checkpoint=self._checkpoint_of(best),
             trials=[_row(record, self.study.selection) for record in self.journal.trials()],
         )
 
     def _register(self, best: TrialRecord, config: DictConfig) -> None:
         if self.study.mlflow.register_best_as is None:
             return
-        datamodule, module = load_model(config, _checkpoint_of(best))
+        datamodule, module = load_model(config, self._checkpoint_of(best))
         arguments: dict[str, Any] = OmegaConf.to_container(config.model.net)  # type: ignore[assignment]
         spec = NetworkSpec(
             network=arguments.pop("_target_"),
@@ -125,13 +127,17 @@ class Outcome:
             description=f"Repeat it with:\n```sh\n{line}\n```",
         )
 
+    def _checkpoint_of(self, record: TrialRecord) -> Path:
+        files_of(self.study).hear(record.number, [BEST])
+        return _whole_checkpoint_of(record)
+
     def _standing_of(self, best: TrialRecord) -> Standing:
         selection = self.study.selection
         value = best.best_epoch(selection).metrics[selection.metric]
         return Standing(self.journal.fingerprint, selection, value)
 
 
-def _checkpoint_of(record: TrialRecord) -> Path:
+def _whole_checkpoint_of(record: TrialRecord) -> Path:
     path = Path(record.checkpoint)
     if problem := why_not_whole(path):
         raise StorageError(

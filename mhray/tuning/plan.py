@@ -30,6 +30,7 @@ from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.cluster import capacity
 from mhray.tuning.grid import seed_of
 from mhray.tuning.left_out import variants
+from mhray.tuning.places import directory_of, refuse_unreachable
 from mhray.tuning.quoting import print_quote
 from mhray.tuning.study import Study, dump_study
 from mhray.tuning.study_file import StudyFile
@@ -54,8 +55,9 @@ def check(file: StudyFile, config_dir: Path | None) -> CheckedStudy:
     check_heads(base, heads)
     kinds = variants(study, compose, fixed_overrides(study))
     predicted = tuple(predicted_heads(heads, kind.train_heads) for kind in kinds)
-    directory = Path(study.storage).resolve() / study.name
+    directory = directory_of(study)
     refuse_links(directory)
+    refuse_unreachable(study)
     return CheckedStudy(
         study,
         without_password(file.text),

@@ -10,6 +10,7 @@ from mhray.training.epochs import sensible_mode
 from mhray.tuning.distributions import LOSS_WEIGHTS, Distribution
 from mhray.tuning.enqueue_rules import unfit_enqueued
 from mhray.tuning.grid import unfit_grid
+from mhray.tuning.places import unfit_storage
 from mhray.tuning.sampler_rules import unfit_sampler
 from mhray.tuning.scheduler_kinds import first_decision
 from mhray.tuning.scheduler_rules import unfit_scheduler
@@ -63,6 +64,7 @@ def broken_rules(study: Study) -> Iterator[Finding]:
     yield from unfit_scheduler(study)
     yield from unfit_grid(study)
     yield from unfit_enqueued(study)
+    yield from unfit_storage(study)
     yield from _untried_options(study)
     yield from _shared_gpus(study)
     yield from _hours_of_no_gpu(study)

@@ -14,6 +14,7 @@ from mhray.tuning.courses import Reached
 from mhray.tuning.journal import Journal
 from mhray.tuning.kept import KeptCheckpoints
 from mhray.tuning.limits import Limits
+from mhray.tuning.places import files_of, meeting_place
 from mhray.tuning.progress import Progress
 from mhray.tuning.quote import Quote
 from mhray.tuning.quoting import Quoting
@@ -36,7 +37,7 @@ def run_missing(
     if len(ended) >= study.budget.trials:
         console.print(f"all {len(ended)} trials have ended; this is their result", markup=False)
         return True
-    _refuse_checkpoints_of_others(checked.directory, journal)
+    _refuse_checkpoints_of_others(checked, journal)
     quoting = Quoting(checked)
     stand = [Reached.of(record) for record in journal.trials()]
     known = quoting.of(stand, journal.spent.seconds)
@@ -58,7 +59,7 @@ def run_missing(
     for orphan in journal.orphans():
         if damage := mend(checked.trial_directory(orphan.number)):
             console.print(f"trial {orphan.number}: {damage}", markup=False, soft_wrap=True)
-    terms = Terms(str(checked.directory)) if checked.ray_there else None
+    terms = Terms(meeting_place(study)) if checked.ray_there else None
     with (
         terms.noted() if terms else nullcontext(),
         working(checked) as shipment,
@@ -72,11 +73,12 @@ def run_missing(
     return is_at_its_end
 
 
-def _refuse_checkpoints_of_others(directory: Path, journal: Journal) -> None:
+def _refuse_checkpoints_of_others(checked: CheckedStudy, journal: Journal) -> None:
     """A trial goes on from what lies in its directory, which an empty journal knows nothing of."""
-    if not journal.trials() and any(directory.glob("checkpoints/*/*.ckpt")):
+    if not journal.trials() and files_of(checked.study).holds_checkpoints():
+        where = checked.study.storage
         raise StorageError(
-            f"journal: holds no trial of this study, but {directory / 'checkpoints'} does; put the "
+            f"journal: holds no trial of this study, but {where} does; put the "
             "journal back that they belong to, or write another name to start anew"
         )
 

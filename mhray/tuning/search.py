@@ -23,6 +23,7 @@ from mhray.tuning.failures import DIED, TEXT
 from mhray.tuning.grid import seed_of
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
+from mhray.tuning.places import files_of
 from mhray.tuning.record import State, TrialRecord
 from mhray.tuning.samplers import sampler_of
 from mhray.tuning.space import baseline, format_override, value_at, with_options
@@ -32,7 +33,7 @@ from mhray.tuning.world import Compose
 from mhray.tuning.yaml_lines import Value
 
 FULL_DISK = "full_disk"  # what a trial reports in place of an epoch that it could not save
-UNFIT_NODE = "unfit_node"
+UNFIT_NODE = "unfit_node"  # … where nothing that it writes would be kept
 
 
 class Observer(Protocol):
@@ -167,6 +168,8 @@ class StudySearch(Searcher):
     def _end(self, number: int, *, failed: bool) -> None:
         record = self._journal.trial(number)
         directory = self._plan.trial_directory(number)
+        if failed:
+            files_of(self._study).hear(number)
         state: State = "FAIL" if failed or not record.epochs else "PRUNED"
         if state == "PRUNED" and record.epochs[-1].epoch >= self._plan.max_epochs:
             state = "COMPLETE"

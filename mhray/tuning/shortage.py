@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from mhray.training.sizes import as_size
 from mhray.tuning.capacity import Capacity
+from mhray.tuning.places import directory_of, is_in_store
 from mhray.tuning.study import Resources, Study
 from mhray.tuning.world import FreeBytes
 from mhray.tuning.yaml_lines import Location
@@ -38,7 +38,9 @@ def missing_room(
         free_bytes: the room on the disk of a directory.
         at_a_time: how many trials run.
     """
-    directory = Path(study.storage).resolve() / study.name
+    if is_in_store(study):
+        return
+    directory = directory_of(study)
     kept = sum(file.stat().st_size for file in directory.glob("checkpoints/*/*.ckpt"))
     trials = most_with_checkpoints(study, at_a_time)
     needed = trials * checkpoint_bytes(parameters) - kept

@@ -5,9 +5,7 @@ holds its place until someone notices. Tune has no limit for the time between tw
 """
 
 import time
-from collections.abc import Callable
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -15,6 +13,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from typing_extensions import override
 
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.failures import Failure, Lost
 from mhray.tuning.guard import Guard
 
@@ -48,15 +47,13 @@ class EndStalled(Callback):
 
     Args:
         minutes: since its start or its last epoch; null: for ever.
-        directory_of: where a trial's failure is written.
+        files: among which a trial's failure is written.
     """
 
-    def __init__(
-        self, minutes: float | None, directory_of: Callable[[int], Path], guard: Guard
-    ) -> None:
+    def __init__(self, minutes: float | None, files: TrialFiles, guard: Guard) -> None:
         self._minutes = minutes
         self._patience = Patience(minutes)
-        self._directory_of = directory_of
+        self._files = files
         self._guard = guard
 
     @override
@@ -83,9 +80,11 @@ class EndStalled(Callback):
         if actor is None:
             return
         word = f"stalled: no epoch ended in resources.stall_minutes, {self._minutes}"
-        directory = self._directory_of(trial.config["number"])
+        number = trial.config["number"]
+        directory = self._files.directory(number)
         directory.mkdir(parents=True, exist_ok=True)
         Failure(f"{Lost.__name__}: stalled", word, "", word).write(directory)
+        self._files.tell(number)
         # Its end reaches Tune as that of any actor that dies.
         ray.kill(actor)
 

@@ -224,7 +224,8 @@ class Study(Section):
         scheduler: what happens to trials that fall behind; null: nothing.
         budget: where the sweep ends, at whichever limit comes first.
         resources: what part of the machines the sweep takes.
-        storage: the directory in which the study gets one of its own.
+        storage: the directory in which the study gets one of its own; or where one is in an object
+            store, such as s3://bucket/studies, for what trials write.
         keep_checkpoints (trials): the best by select, whose checkpoints stay when they have ended,
             beside trial 0 and a Pareto front; null: all, as with a grid and a population.
         journal: auto: SQLite in the study's directory; or an Optuna URL; or journal-file:<path>.

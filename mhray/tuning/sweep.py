@@ -5,10 +5,8 @@ happened stands in the journal, and resuming is a new Tuner on the same journal:
 loses finished trials when the driver is killed.
 """
 
-import gc
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,99 +15,25 @@ from ray.tune import Callback, CLIReporter, FailureConfig, RunConfig, Stopper, T
 from ray.tune.experiment import Trial
 from typing_extensions import override
 
-from mhray.errors import ClusterError, FullDiskError, filling
-from mhray.training import workers
-from mhray.training.epochs import EpochRow
-from mhray.training.resume import mend
-from mhray.training.run import compose_run
+from mhray.errors import filling
 from mhray.training.staging import Arrivals
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.arrivals import TellArrivals
 from mhray.tuning.failure_rule import FailureRule
-from mhray.tuning.failures import Failure, cause_of, forget_failure
+from mhray.tuning.failures import Failure
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.limits import Limits
 from mhray.tuning.lost_ray import EndWithoutRay
+from mhray.tuning.places import files_of
 from mhray.tuning.progress import Progress
 from mhray.tuning.schedulers import most_unfinished, scheduler_of
-from mhray.tuning.search import FULL_DISK, UNFIT_NODE, Observer, SearchPlan, StudySearch
+from mhray.tuning.search import Observer, SearchPlan, StudySearch
 from mhray.tuning.stalls import EndStalled
 from mhray.tuning.stopping import signals_stop
 from mhray.tuning.study import Study
 from mhray.tuning.terms import Terms
-
-
-@dataclass(frozen=True)
-class TrialJob:
-    """What every trial of a sweep has in common; travels to the workers.
-
-    Attributes:
-        root: each trial has a directory of its own below it, named by its number.
-        data_dir: where the driver has the data; a node that lacks them gets its own.
-        config_dir: the user's own Hydra groups as a worker finds them, or empty.
-        terms: of a cluster, what its nodes have to meet.
-    """
-
-    root: str
-    data_dir: str
-    config_dir: str
-    terms: Mapping[str, Any] | None
-
-
-def run_trial(assignment: dict[str, Any]) -> None:
-    """One trial, in a Tune actor: a run like any other, from its last checkpoint if it has one.
-
-    Only an error that can pass is raised, and Tune starts the trial again while it has retries
-    left. Any other would come again, so it is reported, and the trial has failed.
-    """
-    job = TrialJob(**assignment["job"])
-    try:
-        if job.terms:
-            Terms(**job.terms).refuse_this_node()
-    except ClusterError as error:
-        # The fault of the node, which may have joined later. Nothing written here would arrive.
-        tune.report({UNFIT_NODE: str(error)})
-        return
-    directory = Path(job.root) / str(assignment["number"])
-    directory.mkdir(parents=True, exist_ok=True)
-    forget_failure(directory)
-    try:
-        _run(job, assignment["overrides"], directory)
-    except FullDiskError as error:
-        # The fault of the disk, not of the trial, which goes on once there is room.
-        tune.report({FULL_DISK: str(error)})
-    except Exception as error:
-        failure = Failure.of(error)
-        failure.write(directory)
-        if cause_of(error).can_pass:
-            raise
-        tune.report({"failure": failure.headline})
-    finally:
-        gc.collect()
-
-
-def _run(job: TrialJob, overrides: list[str], directory: Path) -> None:
-    # On a cluster it is relative, to what Ray unpacks there.
-    groups = Path(job.config_dir).resolve() if job.config_dir else None
-    config = compose_run(overrides, groups)
-    # The driver has built the data; a worker that does not see them must not build others.
-    config.data.data_dir, config.data.source = job.data_dir, None
-    # The driver has looked, and said what it found; but what a trial was killed in comes later.
-    mend(directory)
-    last = directory / "last.ckpt"
-    workers.run(
-        config,
-        directory,
-        report=_report_to_tune,
-        overrides=overrides,
-        resume_from=last if last.is_file() else None,
-        # Whether a failure can pass is decided here, and Tune counts the retries.
-        restarts=0,
-    )
-
-
-def _report_to_tune(row: EpochRow) -> None:
-    tune.report(asdict(row))
+from mhray.tuning.trial import TrialJob, run_trial
 
 
 class SweepStopper(Stopper):
@@ -163,13 +87,13 @@ class StartsAndRetries(Callback):
     def __init__(
         self,
         journal: Journal,
-        search: SearchPlan,
+        files: TrialFiles,
         observers: list[Observer],
         progress: Progress,
         guard: Guard,
     ) -> None:
         self._journal = journal
-        self._directory_of = search.trial_directory
+        self._files = files
         self._observers = observers
         self._progress = progress
         self._guard = guard
@@ -190,7 +114,8 @@ class StartsAndRetries(Callback):
     ) -> None:
         with self._guard:
             number = trial.config["number"]
-            failure = Failure.read(self._directory_of(number))
+            self._files.hear(number)
+            failure = Failure.read(self._files.directory(number))
             self._progress.trial_retried(number, failure.headline)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -236,14 +161,14 @@ def run_trials(
     Raises:
         FailingTrialsError: too many trials failed for the same reason; the others are kept.
     """
-    guard = Guard()
+    guard, files = Guard(), files_of(study)
     rule = FailureRule(progress.console, plan.directory / "checkpoints")
     ended = journal.ended()
     stopper = SweepStopper(plan.limits, rule, guard, progress)
     everyone = [*observers, progress, rule]
     tuner = Tuner(
         tune.with_resources(run_trial, _resources(study)),
-        param_space={"job": asdict(_job(plan))},
+        param_space={"job": _job(study, plan)},
         tune_config=TuneConfig(
             search_alg=StudySearch(study, journal, plan.search, everyone, guard),
             scheduler=scheduler_of(study, plan.search, journal, guard),
@@ -258,11 +183,11 @@ def run_trials(
             storage_path=str(plan.directory),
             stop=stopper,
             callbacks=[
-                StartsAndRetries(journal, plan.search, everyone, progress, guard),
+                StartsAndRetries(journal, files, everyone, progress, guard),
                 HeldGpus(plan.limits),
                 EndWithoutRay(guard),
                 TellArrivals(arrivals, progress.console, guard),
-                EndStalled(study.resources.stall_minutes, plan.search.trial_directory, guard),
+                EndStalled(study.resources.stall_minutes, files, guard),
             ],
             failure_config=FailureConfig(max_failures=study.resources.retries),
             verbose=0,
@@ -285,12 +210,12 @@ def _name_of(trial: Trial) -> str:
     return f"trial-{trial.config['number']}"
 
 
-def _job(plan: SweepPlan) -> TrialJob:
+def _job(study: Study, plan: SweepPlan) -> TrialJob:
     return TrialJob(
-        root=str(plan.directory / "checkpoints"),
+        files=files_of(study),
         data_dir=str(plan.data_dir),
         config_dir=plan.config_dir,
-        terms=asdict(plan.terms) if plan.terms else None,
+        terms=plan.terms,
     )
 
 

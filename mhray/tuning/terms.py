@@ -15,6 +15,7 @@ from pathlib import Path
 
 import mhray
 from mhray.errors import ClusterError, StorageError
+from mhray.training.remote import RemoteDirectory
 
 NOTE = ".sweep-"
 STORAGE = "write a storage on a disk that every node mounts"
@@ -32,7 +33,7 @@ class Terms:
     """What a node must find as the driver left it; travels there.
 
     Attributes:
-        directory: in which the driver has left a note.
+        directory: in which the driver has left a note; its path or its URI.
         token: what the note says.
         versions: those of the driver.
     """
@@ -41,11 +42,6 @@ class Terms:
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     versions: Mapping[str, str] = field(default_factory=own_versions)
 
-    @property
-    def note(self) -> Path:
-        """The driver's file."""
-        return Path(self.directory) / f"{NOTE}{self.token}"
-
     @contextmanager
     def noted(self) -> Iterator[None]:
         """The driver's note, for as long as the context lasts; no directory is left that it made.
@@ -53,23 +49,14 @@ class Terms:
         Raises:
             StorageError: it cannot be written.
         """
-        made = [path for path in (self.note.parent, *self.note.parents) if not path.exists()]
-        try:
-            self.note.parent.mkdir(parents=True, exist_ok=True)
-            self.note.write_text(self.token, encoding="ascii")
-        except OSError as error:
-            raise StorageError(
-                f"storage: {self.directory} cannot be written ({os.strerror(error.errno or 0)}); "
-                "write a directory that you may write to"
-            ) from None
-        try:
-            yield
-        finally:
-            for file in self.note.parent.glob(f"{self.note.name}*"):
-                file.unlink(missing_ok=True)
-            for path in made:
-                if path.is_dir() and not any(path.iterdir()):
-                    path.rmdir()
+        with _place(self.directory).held() as place:
+            place.write(self._note, self.token)
+            try:
+                yield
+            finally:
+                for name in place.names():
+                    if name.startswith(self._note):
+                        place.remove(name)
 
     def problems(self) -> list[str]:
         """What is wrong with the node on which this runs."""
@@ -85,15 +72,14 @@ class Terms:
         if problems := self.problems():
             return problems
         try:
-            self._mark_of(node).write_text(self.token, encoding="ascii")
-        except OSError as error:
-            reason = os.strerror(error.errno or 0)
-            return [f"cannot write in {self.directory} ({reason}); let all nodes write there"]
+            _place(self.directory).write(f"{self._note}-{node}", self.token)
+        except StorageError as error:
+            return [str(error)]
         return []
 
     def unmarked(self, node: str) -> list[str]:
         """What is wrong with a node that has left word, if that does not arrive here."""
-        if self._mark_of(node).is_file():
+        if _place(self.directory).read(f"{self._note}-{node}") == self.token:
             return []
         return [f"what it writes in {self.directory} does not arrive here; {STORAGE}"]
 
@@ -106,13 +92,72 @@ class Terms:
         if problems := self.problems():
             raise ClusterError(f"cluster: node {platform.node()} {', and '.join(problems)}")
 
+    @property
+    def _note(self) -> str:
+        return f"{NOTE}{self.token}"
+
     def _unseen(self) -> list[str]:
         try:
-            if self.note.read_text(encoding="ascii") == self.token:
-                return []
-        except OSError:
-            pass
-        return [f"does not see {self.directory}; {STORAGE}"]
+            is_seen = _place(self.directory).read(self._note) == self.token
+        except StorageError as error:
+            return [str(error)]
+        return [] if is_seen else [f"does not see {self.directory}; {STORAGE}"]
 
-    def _mark_of(self, node: str) -> Path:
-        return self.note.with_name(f"{self.note.name}-{node}")
+
+@dataclass(frozen=True)
+class _Disk:
+    """A directory, with what the terms need of it and of one in a store."""
+
+    path: Path
+
+    @contextmanager
+    def held(self) -> Iterator["_Disk"]:
+        """The directory; what had to be made for it is gone afterwards, unless it is in use."""
+        made = [path for path in (self.path, *self.path.parents) if not path.exists()]
+        try:
+            with _writing(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+            yield self
+        finally:
+            for path in made:
+                if path.is_dir() and not any(path.iterdir()):
+                    path.rmdir()
+
+    def names(self) -> list[str]:
+        return [path.name for path in self.path.iterdir()]
+
+    def read(self, name: str) -> str | None:
+        try:
+            return (self.path / name).read_text(encoding="ascii")
+        except OSError:
+            return None
+
+    def write(self, name: str, text: str) -> None:
+        with _writing(self.path):
+            (self.path / name).write_text(text, encoding="ascii")
+
+    def remove(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
+
+
+class _Store(RemoteDirectory):
+    """A directory of an object store; there is none without a file in it."""
+
+    @contextmanager
+    def held(self) -> Iterator["_Store"]:
+        yield self
+
+
+def _place(directory: str) -> _Disk | _Store:
+    return _Store(directory) if "://" in directory else _Disk(Path(directory))
+
+
+@contextmanager
+def _writing(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"storage: {directory} cannot be written ({os.strerror(error.errno or 0)}); let every "
+            "node write there, or write another directory"
+        ) from None

@@ -32,6 +32,7 @@ def main() -> int:
     # Unix sockets below Ray's directory may have at most 107 characters in all.
     ray_files = tempfile.mkdtemp(prefix="r-")
     os.environ["MHRAY_RAY_TEMP_DIR"] = ray_files
+    os.environ["RAY_ADDRESS"] = "local"
     # So that what was started is ended then, too.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     arena = PlainArena(root, options.seed) if options.plain else Arena(root, options.seed)

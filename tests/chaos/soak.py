@@ -108,6 +108,7 @@ def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="soak-"))
     ray_files = tempfile.mkdtemp(prefix="r-")
     os.environ["MHRAY_RAY_TEMP_DIR"] = ray_files
+    os.environ["RAY_ADDRESS"] = "local"
     line = summary(soak(root, options.trials), options.trials)
     print(json.dumps(line))
     if options.results is not None:

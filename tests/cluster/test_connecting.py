@@ -1,13 +1,15 @@
 """A sweep comes to a cluster: several raylets on this machine, one of which may see other disks."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-import ray
 from ray.cluster_utils import Cluster
 
 from mhray.sweep import main
@@ -21,12 +23,14 @@ OWN_NET = "from mhray.models.cnn import SimpleCNN\n\n\nclass OwnNet(SimpleCNN):\
 def cluster(tmp_path_factory):
     """A head on which nothing trains, and a node of one core."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_TMPDIR", f"/tmp/mhray-{os.getpid()}")
+        folder = Path(f"/tmp/mhray-{os.getpid()}")
+        patch.setenv("RAY_TMPDIR", str(folder))
         patch.setenv("RAY_ADDRESS", "")
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
         cluster.add_node(num_cpus=1)
         yield cluster
         cluster.shutdown()
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -69,11 +73,8 @@ def node_without(directory, address):
 
 
 def wait_for_nodes(cluster, count):
-    ray.init(cluster.address, log_to_driver=False)
-    cluster.wait_for_nodes(timeout=300) if count is None else None
-    while sum(node["Alive"] for node in ray.nodes()) < count:
-        ray.util.debug  # noqa: B018
-    ray.shutdown()
+    while sum(node["Alive"] for node in cluster.global_state.node_table()) < count:
+        time.sleep(0.2)
 
 
 def test_a_sweep_uses_the_ray_of_this_machine_and_takes_its_code_there(

@@ -1,10 +1,14 @@
 import pytest
 
-from mhray.tuning.capacity import Capacity, parallel_trials
-from mhray.tuning.shortage import checkpoint_bytes, missing_room
+from mhray.tuning.capacity import Capacity, Node, parallel_trials
+from mhray.tuning.shortage import checkpoint_bytes, missing_resources, missing_room
 from mhray.tuning.study import Resources
 
 MACHINE = Capacity(8, 2, "a machine", 2**33)
+
+CLUSTER = Capacity.of_nodes(
+    [Node(0, 0, 2**30), Node(16, 0, 2**36), Node(4, 1, 2**34, count=3)], "a cluster", "found"
+)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +24,50 @@ MACHINE = Capacity(8, 2, "a machine", 2**33)
 )
 def test_as_many_trials_run_as_what_is_scarcest_allows(resources, fit):
     assert parallel_trials(Resources.model_validate(resources), MACHINE) == fit
+
+
+@pytest.mark.parametrize(
+    ("resources", "fit"),
+    [
+        ({"per_worker": {"cpus": 3.0}}, 5 + 3),
+        ({"per_worker": {"cpus": 1.0, "gpus": 0.5}}, 6),
+        ({"per_worker": {"gpus": 1.0}, "workers_per_trial": 2}, 1),
+    ],
+)
+def test_a_worker_is_on_one_node_of_a_cluster(resources, fit):
+    assert parallel_trials(Resources.model_validate(resources), CLUSTER) == fit
+
+
+@pytest.mark.parametrize(
+    ("resources", "key", "message"),
+    [
+        (
+            {"per_worker": {"gpus": 2.0}},
+            "per_worker.gpus",
+            "2 GPUs can never be given, since no node has more than 1; write 1 or less",
+        ),
+        (
+            {"per_worker": {"cpus": 8.0, "gpus": 1.0}},
+            "per_worker",
+            "no node has all of it together; write less of one of them",
+        ),
+        (
+            {"per_worker": {"cpus": 3.0}, "workers_per_trial": 9},
+            "workers_per_trial",
+            "9 workers need as many places, but the nodes have 8; write 8 or less",
+        ),
+        (
+            {"per_worker": {"cpus": 3.0}, "workers_per_trial": 3, "parallel_trials": 3},
+            "parallel_trials",
+            "3 trials need 9 places for workers, but the nodes have 8; write 2 or less, or auto",
+        ),
+        ({"per_worker": {"gpus": 1.0}, "workers_per_trial": 3}, "", ""),
+    ],
+)
+def test_what_no_node_of_a_cluster_can_give_is_named(resources, key, message):
+    found = list(missing_resources(Resources.model_validate(resources), CLUSTER))
+    expected = [(("resources", *key.split(".")), message)] if key else []
+    assert found == expected
 
 
 @pytest.fixture
