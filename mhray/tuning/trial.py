@@ -25,7 +25,7 @@ class TrialJob:
 
     Attributes:
         files: each trial has a directory of its own among them.
-        data_dir: where the data are, whatever directory a worker was started in.
+        data_dir: where the driver has the data; a node that lacks them gets its own.
         config_dir: the user's own Hydra groups as a worker finds them, or empty.
         terms: of a cluster, what its nodes have to meet.
     """
