@@ -7,11 +7,9 @@ whole sweep. Here it is one more dead process, and its trial hears what it died 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from ray.actor import ActorHandle
-from ray.air.execution import ResourceManager
 from ray.air.execution._internal import RayActorManager
 from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.exceptions import OutOfMemoryError, RayActorError
@@ -46,7 +44,9 @@ class LostToMemory(Callback):
     def told(self) -> Iterator[None]:
         """Has Tune take such an end for that of any process that dies, once this has noted it."""
         tunes_own = vars(tune_controller)
-        tunes_own["RayActorManager"] = partial(_Manager, self._note)
+        # A class, since Tune's own calls its __init__ again, with its own arguments, to clean up.
+        told = {"tell": staticmethod(self._note)}
+        tunes_own["RayActorManager"] = type("TellingManager", (_Manager,), told)
         try:
             yield
         finally:
@@ -73,11 +73,7 @@ class LostToMemory(Callback):
 class _Manager(RayActorManager):
     """Tune's own, for which a process that was ended for its memory is a dead one."""
 
-    def __init__(
-        self, tell: Callable[[ActorHandle[Any], str], None], resource_manager: ResourceManager
-    ) -> None:
-        super().__init__(resource_manager)
-        self._tell = tell
+    tell: ClassVar[Callable[[ActorHandle[Any], str], None]]
 
     @override
     def _actor_task_failed(
@@ -86,6 +82,6 @@ class _Manager(RayActorManager):
         if isinstance(exception, OutOfMemoryError):
             tracked = tracked_actor_task._tracked_actor  # noqa: SLF001  as Tune's own does
             actor, _ = self._live_actors_to_ray_actors_resources[tracked]
-            self._tell(actor, str(exception))
+            self.tell(actor, str(exception))
             exception = RayActorError(error_msg=str(exception))
         super()._actor_task_failed(tracked_actor_task, exception)

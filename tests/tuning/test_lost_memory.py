@@ -30,7 +30,8 @@ def told(tmp_path):
     def tell(error):
         heard = []
         with lost.told():
-            manager = tune_controller.RayActorManager(SimpleNamespace())
+            manager = tune_controller.RayActorManager(SimpleNamespace(clear=lambda: None))
+        manager.cleanup()  # as Tune does in between, which makes it anew
         tracked = TrackedActor(1, on_error=lambda _actor, error: heard.append(error))
         manager._live_actors_to_ray_actors_resources[tracked] = (processes[1], None)
         manager._cleanup_actor = lambda tracked_actor: None
