@@ -82,6 +82,6 @@ class _Manager(RayActorManager):
         if isinstance(exception, OutOfMemoryError):
             tracked = tracked_actor_task._tracked_actor  # noqa: SLF001  as Tune's own does
             actor, _ = self._live_actors_to_ray_actors_resources[tracked]
-            self.tell(actor, str(exception))
+            type(self).tell(actor, str(exception))
             exception = RayActorError(error_msg=str(exception))
         super()._actor_task_failed(tracked_actor_task, exception)
