@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isinf
 
 from mhray.training.sizes import as_size
 from mhray.tuning.candidates import range_of_runs
@@ -93,7 +94,9 @@ class _Kind:
     most: float
 
     def missing(self, resources: Resources) -> Iterator[tuple[Location, str]]:
-        """What can never be given of it."""
+        """What can never be given of it; nothing, if nobody knows how much there is."""
+        if isinf(self.available):
+            return
         workers, parallel = resources.workers_per_trial, resources.parallel_trials
         shown, each = self._shown, self.each
         there = f"there are {shown(self.available)}"

@@ -70,6 +70,12 @@ def test_what_no_node_of_a_cluster_can_give_is_named(resources, key, message):
     assert found == expected
 
 
+def test_memory_of_which_nobody_knows_is_never_too_little():
+    brought = Capacity.of_nodes([Node(4, 0)], "a cluster", "found")
+    asked = Resources.model_validate({"per_worker": {"memory": "9GiB"}})
+    assert list(missing_resources(asked, brought)) == []
+
+
 @pytest.fixture
 def room(a_study, tmp_path):
     """What is said of a study of three trials of a million parameters, where so much is free."""
