@@ -31,6 +31,9 @@ def answer_sentences(material: Material) -> Iterator[str]:
     if best is None:
         yield "No trial is complete, so there is no answer yet."
         return
+    if material.confirmed:
+        yield from (f"{sentence[0].upper()}{sentence[1:]}." for sentence in material.confirmed)
+        return
     yield from _searched(material)
     yield from _on_test(material)
 

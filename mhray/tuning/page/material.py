@@ -37,6 +37,7 @@ class Material:
         seconds: of all its starts.
         gpu_seconds: of all its trials.
         changes: how often it went on as something else.
+        confirmed: what fresh seeds say of the best trials, in sentences; empty if none were tried.
     """
 
     study: Study
@@ -50,6 +51,7 @@ class Material:
     gpu_seconds: float = 0.0
     changes: int = 0
     extension: Extension = NONE
+    confirmed: tuple[str, ...] = ()
 
     @cached_property
     def heads(self) -> tuple[str, ...]:
