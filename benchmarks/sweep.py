@@ -39,6 +39,7 @@ def ours(options, data, directory):
             "-m",
             "mhray.sweep",
             str(HERE.parent / "configs/sweep_weights.yaml"),
+            "confirm=null",
             f"base.data.data_dir={data}",
             f"base.trainer.max_epochs={options.epochs}",
             f"budget.trials={options.trials}",

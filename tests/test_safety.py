@@ -35,6 +35,7 @@ def one_trial(small_data):
         "scheduler=null",
         "budget.trials=1",
         "mlflow.register_best_as=null",
+        "confirm=null",
     ]
 
 

@@ -35,6 +35,7 @@ def study(small_data):
         RATES,
         "sampler={random: {seed: 0}}",
         "mlflow.register_best_as=null",
+        "confirm=null",
     ]
 
 

@@ -19,6 +19,7 @@ from mhray.training.project import shipped_directory
 
 TRIALS = ["trial 0", "trial 1", "trial 2"]
 ONE_AT_A_TIME = "resources.parallel_trials=1"
+CONFIRM = "confirm={top: 1, seeds: 2, max_seeds: 2}"
 STUDY = shipped_directory() / "configs" / "sweep_weights.yaml"
 
 
@@ -35,6 +36,7 @@ def short_study(small_data, tmp_path):
         "budget.trials=3",
         "storage=studies",
         "mlflow.tracking_uri=sqlite:///mlflow.db",
+        "confirm=null",
     ]
 
 
@@ -50,9 +52,9 @@ def sweep(tmp_path, monkeypatch, capfd):
     return run
 
 
-def study_in(directory):
+def study_in(directory, name="loss_weights"):
     url = f"sqlite:///{directory}/studies/loss_weights/journal.db"
-    return optuna.load_study(study_name="loss_weights", storage=url)
+    return optuna.load_study(study_name=name, storage=url)
 
 
 def trials_in(directory):
@@ -141,7 +143,8 @@ def assert_mlflow_tells_the_same(directory):
     client = mlflow.MlflowClient(f"sqlite:///{directory}/mlflow.db")
     experiment = client.get_experiment_by_name("loss_weights")
     assert experiment.artifact_location.startswith(str(directory / "studies"))
-    runs = client.search_runs([experiment.experiment_id])
+    found = client.search_runs([experiment.experiment_id])
+    runs = [run for run in found if "mhray.confirm" not in run.data.tags]
     parent = next(run for run in runs if "mhray.trial" not in run.data.tags)
     children = [
         run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id
@@ -196,18 +199,53 @@ def assert_trials_went_on(trials, before):
         assert trial.user_attrs["starts"] == attributes.get("starts", 0) + 1
 
 
-def test_a_killed_driver_loses_no_finished_trial(command, short_study, tmp_path):
-    process = start([*short_study, ONE_AT_A_TIME], tmp_path)
-    wait_for_line(process, "trial 1 epoch 1")
+def killed(arguments, directory, part):
+    """A sweep that was killed when it said this."""
+    process = start(arguments, directory)
+    wait_for_line(process, part)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+
+
+def test_a_killed_driver_loses_no_finished_trial_and_no_confirmation(
+    command, short_study, tmp_path
+):
+    study = [*short_study, ONE_AT_A_TIME, CONFIRM]
+    killed(study, tmp_path, "trial 1 epoch 1")
     finished, running = trials_in(tmp_path)
-    done = command("mhray.sweep", *short_study, ONE_AT_A_TIME)
-    assert done.returncode == 0, done.stdout + done.stderr
+    killed(study, tmp_path, "confirmation 1 epoch 1")
     first, second, third = trials_in(tmp_path)
     assert first == finished
     assert (second.params, third.number) == (running.params, 2)
+    confirmed, *_ = study_in(tmp_path, "loss_weights/confirm").trials
+    done = command("mhray.sweep", *study)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert trials_in(tmp_path) == [first, second, third]
     assert_mlflow_tells_the_same(tmp_path)
+    assert_all_was_confirmed_once(tmp_path, confirmed)
+    assert "fresh seeds" in done.stdout
+
+
+def assert_all_was_confirmed_once(directory, first):
+    study = study_in(directory, "loss_weights/confirm")
+    assert study.trials[0] == first
+    assert {trial.state.name for trial in study.trials} == {"COMPLETE"}
+    runs = [(t.user_attrs["candidate"], t.user_attrs["seed"]) for t in study.trials]
+    candidates = {candidate for candidate, _ in runs}
+    assert sorted(runs) == [(name, seed) for name in sorted(candidates) for seed in (12346, 12347)]
+    assert "trial 0" in candidates
+    tested = [name for name in study.user_attrs if name.startswith("test:")]
+    assert 1 <= len(tested) <= 2
+    assert not any(name.startswith("test:") for name in study_in(directory).user_attrs)
+    client = mlflow.MlflowClient(f"sqlite:///{directory}/mlflow.db")
+    experiment = client.get_experiment_by_name("loss_weights")
+    tags = [run.data.tags for run in client.search_runs([experiment.experiment_id])]
+    told = [
+        (each["mhray.candidate"], int(each["mhray.seed"]))
+        for each in tags
+        if "mhray.confirm" in each
+    ]
+    assert sorted(told) == sorted(runs)
 
 
 def test_a_sweep_has_its_study_to_itself_and_ends_at_a_sigterm(sweep, short_study, tmp_path):

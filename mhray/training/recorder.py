@@ -11,12 +11,14 @@ import hashlib
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from mhray.training.agreement import disagreements
 from mhray.training.epochs import EpochRow
+from mhray.training.fitting import LONGEST_TAG, cut, fitting_metrics, fitting_params, fitting_tags
 from mhray.training.origin import reproduce_line
 from mhray.training.outbox import Courier, Outbox, RunUpdate
 from mhray.training.tracking import Tracking
@@ -29,11 +31,26 @@ STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "INTERRUPTED": "KILLED", "
 
 TRIAL_ENDS = ("COMPLETE", "PRUNED", "FAIL")
 
-# MLflow cuts longer ones without a word.
-LONGEST_PARAM = 6000
-LONGEST_TAG = 8000
-
 NOTE = "mlflow.note.content"  # shown as Markdown in the UI
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the runs below a study's are.
+
+    Attributes:
+        noun: what one is called, before its number.
+        tag: which holds that number.
+        prefix: of its key, before the number.
+    """
+
+    noun: str
+    tag: str
+    prefix: str = ""
+
+
+TRIALS = Kind("trial", "mhray.trial")
+CONFIRMATIONS = Kind("confirmation", "mhray.confirm", "confirm/")
 
 
 class StudyRecorder:
@@ -58,6 +75,7 @@ class StudyRecorder:
         self._study = study
         self._key = f"{re.sub(r'[^A-Za-z0-9_.-]', '_', study)}-{digest}"
         self._outbox = Outbox(path)
+        self._kind = TRIALS
         self._epochs: dict[str, int] = {}
         self._states: dict[str, str] = {}
         for update in self._outbox.history():
@@ -81,6 +99,12 @@ class StudyRecorder:
         """A trial's run; None until it is delivered, and for trials of earlier starts."""
         return self._tracking.run_id(self._of_trial(number).key)
 
+    def of_confirmations(self) -> "StudyRecorder":
+        """The same for the runs that confirm the study's best, which have numbers of their own."""
+        other = copy(self)
+        other._kind = CONFIRMATIONS  # noqa: SLF001  it is of this class
+        return other
+
     def has_ended(self, number: int) -> bool:
         """Whether a trial's end is recorded."""
         return self._states.get(self._of_trial(number).key) in TRIAL_ENDS
@@ -92,13 +116,13 @@ class StudyRecorder:
 
         MLflow never changes a param: what may differ between starts belongs in the tags.
         """
-        note = f"```yaml\n{_cut(study_file, LONGEST_TAG - 100)}\n```"
+        note = f"```yaml\n{cut(study_file, LONGEST_TAG - 100)}\n```"
         ours = {"mhray.study": self._study, "mhray.state": "RUNNING", NOTE: note}
         self._add(
             self._of_study(at),
             status="RUNNING",
-            params=_params(params),
-            tags=_tags({**tags, **ours}),
+            params=fitting_params(params),
+            tags=fitting_tags({**tags, **ours}),
         )
 
     def trial_started(
@@ -118,18 +142,18 @@ class StudyRecorder:
         """
         line = reproduce_line(overrides, seed, config_dir)
         ours = {
-            "mhray.trial": str(number),
+            self._kind.tag: str(number),
             "mhray.state": "RUNNING",
             "mhray.seed": str(seed),
             "mhray.reproduce": line,
-            NOTE: f"Reproduce this trial:\n```sh\n{_cut(line, LONGEST_TAG - 100)}\n```",
+            NOTE: f"Reproduce this trial:\n```sh\n{cut(line, LONGEST_TAG - 100)}\n```",
         }
         params = dict(override.partition("=")[::2] for override in drawn or overrides)
         self._add(
             self._of_trial(number, at),
             status="RUNNING",
-            params=_params(params),
-            tags=_tags({**tags, **ours}),
+            params=fitting_params(params),
+            tags=fitting_tags({**tags, **ours}),
         )
 
     def epoch_ended(self, number: int, row: EpochRow) -> None:
@@ -137,7 +161,7 @@ class StudyRecorder:
         run = self._of_trial(number)
         if row.epoch <= self._epochs.get(run.key, 0):
             return
-        metrics = _metrics(row.logged)
+        metrics = fitting_metrics(row.logged)
         self._add(run, time=_milliseconds(row.time), step=row.epoch, metrics=metrics)
 
     def trial_ended(
@@ -163,7 +187,7 @@ class StudyRecorder:
             run,
             status=STATUS[state],
             metrics={**_best(metrics), "duration_seconds": duration_seconds},
-            tags=_tags({"mhray.state": state, **failed}),
+            tags=fitting_tags({"mhray.state": state, **failed}),
         )
 
     def trial_interrupted(self, number: int, at: float = 0.0) -> None:
@@ -175,7 +199,7 @@ class StudyRecorder:
 
     def trial_tested(self, number: int, metrics: Mapping[str, float], at: float = 0.0) -> None:
         """Record a trial's `test/` metrics."""
-        self._add(self._of_trial(number, at), metrics=_metrics(metrics))
+        self._add(self._of_trial(number, at), metrics=fitting_metrics(metrics))
 
     def study_ended(
         self,
@@ -189,7 +213,7 @@ class StudyRecorder:
             self._of_study(at),
             status=STATUS[state],
             metrics=_best(metrics),
-            tags=_tags({**tags, "mhray.state": state}),
+            tags=fitting_tags({**tags, "mhray.state": state}),
         )
 
     def flush(self, deadline_seconds: float) -> int:
@@ -219,7 +243,7 @@ class StudyRecorder:
         return RunUpdate(self._key, _milliseconds(at or time.time()), name=self._study)
 
     def _of_trial(self, number: int, at: float = 0.0) -> RunUpdate:
-        key, name = f"{self._key}/{number}", f"trial {number}"
+        key, name = f"{self._key}/{self._kind.prefix}{number}", f"{self._kind.noun} {number}"
         return RunUpdate(key, _milliseconds(at or time.time()), name, self._key)
 
     def _add(self, run: RunUpdate, **changes: Any) -> None:
@@ -233,18 +257,6 @@ class StudyRecorder:
             self._states[update.key] = state
 
 
-def _params(params: Mapping[str, str]) -> dict[str, str]:
-    return {_name(name): _cut(value, LONGEST_PARAM) for name, value in params.items()}
-
-
-def _tags(tags: Mapping[str, str]) -> dict[str, str]:
-    return {name: _cut(value, LONGEST_TAG) for name, value in tags.items()}
-
-
-def _metrics(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {_name(name): float(value) for name, value in metrics.items()}
-
-
 def _best(metrics: Mapping[str, float]) -> dict[str, float]:
     """The metrics of a best epoch under names of their own; test metrics have only one value.
 
@@ -253,29 +265,8 @@ def _best(metrics: Mapping[str, float]) -> dict[str, float]:
     """
     return {
         name if name.startswith("test/") else f"best/{name}": value
-        for name, value in _metrics(metrics).items()
+        for name, value in fitting_metrics(metrics).items()
     }
-
-
-def _name(name: str) -> str:
-    """The name with what MLflow refuses in one replaced.
-
-    >>> _name("+model.blocks[0]@deep")
-    'model.blocks_0__deep'
-    """
-    return re.sub(r"[^A-Za-z0-9_./: -]", "_", name.lstrip("+"))
-
-
-def _cut(text: str, longest: int) -> str:
-    """The text, or its beginning and how long it was.
-
-    >>> _cut("a" * 100, 60)
-    'aaaaaaaaaaaa ... (cut: 100 characters; whole in the journal)'
-    """
-    if len(text) <= longest:
-        return text
-    rest = f" ... (cut: {len(text)} characters; whole in the journal)"
-    return text[: longest - len(rest)] + rest
 
 
 def _milliseconds(seconds: float) -> int:

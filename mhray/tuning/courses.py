@@ -10,8 +10,10 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from math import ceil
 from random import Random
 
+from mhray.tuning.candidates import range_of_runs
 from mhray.tuning.record import BASELINE, TrialRecord
 from mhray.tuning.rungs import chance_to_go_on, rungs_of
 from mhray.tuning.scheduler_kinds import AshaScheduler, HyperbandScheduler, MedianScheduler
@@ -62,6 +64,7 @@ def courses(
     *,
     lead: float = 0.0,
     count: int = 100,
+    confirmed: int = 0,
 ) -> list[Course]:
     """Ways for a study to go on from where its trials stand; the same ones for the same trials.
 
@@ -72,9 +75,23 @@ def courses(
         trials: those that were drawn so far.
         lead: what a trial takes before its first epoch, in epochs.
         count: how many ways.
+        confirmed: epochs that confirmation runs have trained.
     """
     random, known = Random(0), list(trials)  # noqa: S311  nobody guesses these for gain
-    return [_Play(study, max_epochs, known, random).course(places, lead) for _ in range(count)]
+    ways = []
+    for _ in range(count):
+        searched = _Play(study, max_epochs, known, random).course(places, lead)
+        runs = _missing_runs(study, confirmed / max_epochs, random)
+        length = ceil(runs / places) * (max_epochs + lead)
+        ways.append(Course(searched.epochs + runs * max_epochs, searched.length + length))
+    return ways
+
+
+def _missing_runs(study: Study, trained: float, random: Random) -> float:
+    """How many runs the confirmation still takes: any number between its least and its most."""
+    if study.confirm is None:
+        return 0.0
+    return max(0.0, random.randint(*range_of_runs(study, study.confirm)) - trained)
 
 
 class _Play:

@@ -59,6 +59,12 @@ class OtherBudget(Free):
     kind = "other budget"
 
 
+class OtherConfirmation(Free):
+    """The best trials are confirmed in another way."""
+
+    kind = "other confirmation"
+
+
 class OtherResources(Acceptable):
     """Trials get another part of the machines."""
 
@@ -167,6 +173,7 @@ SECTIONS: dict[str, type[Difference]] = {
     "scheduler": OtherScheduler,
     "resources": OtherResources,
     "budget": OtherBudget,
+    "confirm": OtherConfirmation,
 }
 
 

@@ -57,6 +57,9 @@ def unfit_grid(study: Study) -> Iterator[tuple[Location, str]]:
     yield from _unknown_paths(study, study.grid)
     yield from _bad_seeds(study, study.grid)
     yield from _too_many_trials(study, study.grid)
+    if study.confirm is not None:
+        reason = "a grid confirms nothing: its rows are compared over seeds of their own"
+        yield ("confirm",), f"{reason}; write null, and more of sampler.grid.seeds"
 
 
 def _ranges(study: Study) -> Iterator[tuple[Location, str]]:

@@ -10,13 +10,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
+import optuna
 from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
+from typing_extensions import override
 
 from mhray.training.epochs import EpochRow
 from mhray.tuning.lineage import as_run
 from mhray.tuning.record import State, Takeover, TrialRecord
-from mhray.tuning.storage import directions_of, find_study, open_study, writing
+from mhray.tuning.storage import (
+    directions_of,
+    find_study,
+    open_study,
+    study_beside,
+    writing,
+)
 from mhray.tuning.study import Study
 from mhray.tuning.study_journal import StudyJournal
 
@@ -29,6 +39,7 @@ STARTS = "starts"
 FAILURE = "failure"
 TEST = "test"
 TAKEOVERS = "takeovers"
+CANDIDATE = "candidate"
 
 STATES: tuple[State, ...] = ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
 
@@ -55,6 +66,15 @@ class Journal(StudyJournal):
         """
         found, storage = find_study(name, where)
         return cls(found, storage, found.directions)
+
+    def confirmations(self, study: Study) -> "Confirmations":
+        """The journal of the runs that confirm this one's best, in the same storage.
+
+        ``study`` is the study as they see it: see :func:`mhray.tuning.confirmation.study_of_runs`.
+        """
+        directions = directions_of(study)
+        opened = study_beside(self._storage, study.name, directions)
+        return Confirmations(opened, self._storage, directions, self)
 
     def enqueue(self, params: Mapping[str, Any]) -> None:
         """Have a new trial draw these values, by Optuna's names, unless one draws them already."""
@@ -170,6 +190,39 @@ class Journal(StudyJournal):
         return as_run(record, noted.get(TAKEOVERS, ()), lambda n: self._attributes(n)[EPOCHS])
 
 
+class Confirmations(Journal):
+    """The runs that confirm a study's best trials; what they spend is the study's.
+
+    They are an Optuna study of their own, so that no sampler learns from them and none counts as a
+    trial.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        storage: BaseStorage,
+        directions: Sequence[StudyDirection],
+        main: Journal,
+    ) -> None:
+        super().__init__(study, storage, directions)
+        self._main = main
+        self.spent = main.spent
+
+    @override
+    def save_spent(self) -> None:
+        self._main.save_spent()
+
+    def add(self, candidate: str, overrides: Sequence[str], seed: int) -> TrialRecord:
+        """A new run, which stands as an orphan until it is started."""
+        with writing():
+            # One that was cut off before it was described becomes this one.
+            empty = [orphan.number for orphan in self.orphans() if not orphan.overrides]
+            number = empty[0] if empty else self._study.ask().number
+        self._set(number, CANDIDATE, candidate)
+        self.describe(number, overrides, seed)
+        return self.trial(number)
+
+
 def relocated(trial: FrozenTrial, before: Path, after: Path) -> FrozenTrial:
     """The same trial, after its study's directory has moved."""
     checkpoint = Path(trial.user_attrs.get(CHECKPOINT, ""))
@@ -194,6 +247,7 @@ def _record(trial: FrozenTrial, late: Mapping[str, Any]) -> TrialRecord:
         test=attributes.get(TEST, {}),
         began=_seconds(trial.datetime_start),
         ended=_seconds(trial.datetime_complete),
+        candidate=attributes.get(CANDIDATE, ""),
     )
 
 

@@ -4,7 +4,9 @@ Each step looks whether it was done before, so the end of a sweep may be interru
 like the rest, and a finished study needs none of its checkpoints to show its result again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from mhray.training.origin import reproduce_line
 from mhray.training.registry import Standing, log_best_model
 from mhray.training.resume import why_not_whole
 from mhray.training.run import compose_run, evaluate_test, load_model
-from mhray.tuning.journal import Journal
+from mhray.tuning.confirmation import Confirmation, study_of_runs
+from mhray.tuning.journal import Confirmations, Journal
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.recording import MlflowObserver
 from mhray.tuning.report import best_of, trials_to_test
@@ -46,20 +49,46 @@ class Outcome:
     journal: Journal
     mlflow: MlflowObserver
 
+    @cached_property
+    def runs(self) -> Confirmations | None:
+        """The journal of the runs that confirm the study's best, if it says so."""
+        if self.study.confirm is None:
+            return None
+        return self.journal.confirmations(study_of_runs(self.study, self.study.confirm))
+
+    def confirmation(self) -> Confirmation | None:
+        """What those runs have come to; None if there are none to be."""
+        if self.study.confirm is None or self.runs is None or not self.journal.trials():
+            return None
+        trials, runs = self.journal.trials(), self.runs.trials()
+        return Confirmation(self.study, self.study.confirm, trials, runs)
+
+    def is_confirmed(self) -> bool:
+        """Whether no run is missing that is to confirm the study's best."""
+        state = self.confirmation()
+        return state is None or not state.wanted()
+
+    def best(self) -> TrialRecord | None:
+        """The run that the study ends with: of a confirmed winner the one with its median."""
+        state = self.confirmation()
+        if state is not None and state.winner is not None:
+            return state.median_run(state.winner)
+        return best_of(self.journal.trials(), self.study.selection)
+
     def test(self) -> None:
         """Evaluate the trials that the study ends with on the test split, unless that is done.
 
         Raises:
             StorageError: the checkpoint of one of them is gone.
         """
-        for number in trials_to_test(self.study, self.journal.trials()):
-            record = self.journal.trial(number)
-            if record.epochs and not record.test:
-                config = compose_run(record.overrides, self.config_dir)
-                metrics = evaluate_test(config, _checkpoint_of(record))
-                self.journal.set_test(number, metrics)
-            tested = self.journal.trial(number)
-            self.mlflow.recorder.trial_tested(number, tested.test, tested.ended)
+        state = self.confirmation()
+        if state is None or state.winner is None or self.runs is None:
+            numbers = trials_to_test(self.study, self.journal.trials())
+            self._test(numbers, self.journal, self.mlflow)
+        else:
+            ending = (state.winner, state.rival or state.winner)
+            numbers = sorted({state.median_run(each).number for each in ending})
+            self._test(numbers, self.runs, self.mlflow.of_confirmations())
 
     def publish(self, report: Path, *, anew: bool = False) -> None:
         """Put artifacts and the best model into MLflow, unless they are there already.
@@ -72,12 +101,12 @@ class Outcome:
             StorageError: the best checkpoint is gone, or MLflow refuses.
             NoAnswerError: MLflow's server does not answer any more; the next start goes on here.
         """
-        best = best_of(self.journal.trials(), self.study.selection)
+        best = self.best()
         self.mlflow.study_ended("COMPLETE" if best else "FAIL", best, self.journal.ended())
         if best is None or self.mlflow.recorder.flush(DELIVERY_SECONDS) > 0:
             return
         self._note_run_ids()
-        model = [best.number, self.mlflow.tracking.destination]
+        model = [_place_of(best), self.mlflow.tracking.destination]
         published = [*model, len(self.journal.ended())]
         before = self.journal.published()
         if anew or before != published:
@@ -87,11 +116,20 @@ class Outcome:
                 self._register(best, config)
             self.journal.set_published(published)
 
+    def _test(self, numbers: Sequence[int], journal: Journal, mlflow: MlflowObserver) -> None:
+        for number in numbers:
+            record = journal.trial(number)
+            if record.epochs and not record.test:
+                config = compose_run(record.overrides, self.config_dir)
+                metrics = evaluate_test(config, _checkpoint_of(record))
+                journal.set_test(number, metrics)
+            tested = journal.trial(number)
+            mlflow.recorder.trial_tested(number, tested.test, tested.ended)
+
     def _note_run_ids(self) -> None:
-        for record in self.journal.trials():
-            run_id = self.mlflow.run_id_of(record.number)
-            if run_id and not record.mlflow_run_id:
-                self.journal.set_mlflow_run_id(record.number, run_id)
+        _note_run_ids(self.journal, self.mlflow)
+        if self.runs is not None:
+            _note_run_ids(self.runs, self.mlflow.of_confirmations())
 
     def _log_artifacts(self, best: TrialRecord, config: DictConfig, report: Path) -> None:
         self.mlflow.tracking.log_study(
@@ -127,7 +165,7 @@ class Outcome:
             run_id=self.mlflow.study_run_id,
             registered_name=self.study.mlflow.register_best_as,
             standing=self._standing_of(best),
-            tags={"mhray.study": self.study.name, "mhray.trial": str(best.number)},
+            tags={"mhray.study": self.study.name, **_origin_of(best)},
             description=f"Repeat it with:\n```sh\n{line}\n```",
         )
 
@@ -137,14 +175,37 @@ class Outcome:
         return Standing(self.journal.fingerprint, selection, value)
 
 
+def _note_run_ids(journal: Journal, mlflow: MlflowObserver) -> None:
+    for record in journal.trials():
+        run_id = mlflow.run_id_of(record.number)
+        if run_id and not record.mlflow_run_id:
+            journal.set_mlflow_run_id(record.number, run_id)
+
+
+def _origin_of(best: TrialRecord) -> dict[str, str]:
+    """Where a registered model comes from, in tags."""
+    number = {"mhray.confirm" if best.candidate else "mhray.trial": str(best.number)}
+    return number | ({"mhray.candidate": best.candidate} if best.candidate else {})
+
+
+def _place_of(best: TrialRecord) -> int | str:
+    """What tells a trial from all others of its study, runs of its confirmation included."""
+    return f"confirmation {best.number}" if best.candidate else best.number
+
+
 def _checkpoint_of(record: TrialRecord) -> Path:
     path = Path(record.checkpoint)
     if problem := why_not_whole(path):
         raise StorageError(
-            f"storage: {path}, the best epoch of trial {record.number}, {problem}; put it back, or "
+            f"storage: {path}, the best epoch of {_name_of(record)}, {problem}; put it back, or "
             "write another name to start anew"
         )
     return path
+
+
+def _name_of(record: TrialRecord) -> str:
+    kind = "confirmation" if record.candidate else "trial"
+    return f"{kind} {record.number}"
 
 
 def _example_images(data_dir: Path) -> npt.NDArray[np.uint8]:

@@ -24,15 +24,22 @@ class Progress(Observer):
         standings: counts and the best so far, past trials included.
         time_left: from where past trials stand.
         max_epochs: the epoch at which a trial is complete.
+        noun: what a trial is called.
     """
 
     def __init__(
-        self, console: Console, standings: Standings, time_left: TimeLeft, max_epochs: int
+        self,
+        console: Console,
+        standings: Standings,
+        time_left: TimeLeft,
+        max_epochs: int,
+        noun: str = "trial",
     ) -> None:
         self.console = console
         self.standings = standings
         self.time_left = time_left
         self.max_epochs = max_epochs
+        self.noun = noun
         self.is_stopping = False
         self.live: Live | None = None
 
@@ -64,7 +71,8 @@ class Progress(Observer):
         again = f", again from epoch {record.epochs[-1].epoch}" if record.epochs else ""
         if record.takeovers and record.takeovers[-1].epoch == record.epochs[-1].epoch:
             again += f" of trial {record.takeovers[-1].parent}"
-        self._line(f"trial {record.number} started{again}")
+        name = f" ({record.candidate}, seed {record.seed})" if record.candidate else ""
+        self._line(f"{self.noun} {record.number}{name} started{again}")
 
     @override
     def epoch_ended(self, number: int, row: EpochRow) -> None:
@@ -72,7 +80,7 @@ class Progress(Observer):
         self.time_left.finished_epoch(number, row.epoch, row.seconds)
         values = values_of(row, self.standings.shown)
         shown = "  ".join(f"{word} {value:.3f}" for word, value in values.items())
-        self._line(f"trial {number} epoch {row.epoch}: {shown}")
+        self._line(f"{self.noun} {number} epoch {row.epoch}: {shown}")
 
     @override
     def trial_ended(self, record: TrialRecord) -> None:
@@ -81,11 +89,15 @@ class Progress(Observer):
         reached = f" at epoch {record.epochs[-1].epoch}" if record.epochs else ""
         reason = f": {record.failure.splitlines()[-1]}" if record.failure else ""
         word = WORDS[record.state]
-        self._line(f"trial {record.number} {word}{reached}{reason} ({'; '.join(self.summary())})")
+        self._line(
+            f"{self.noun} {record.number} {word}{reached}{reason} ({'; '.join(self.summary())})"
+        )
 
     def trial_retried(self, number: int, reason: str) -> None:
         """A trial failed and is started again."""
-        self.console.print(f"trial {number} failed and is tried again: {reason}", markup=False)
+        self.console.print(
+            f"{self.noun} {number} failed and is tried again: {reason}", markup=False
+        )
 
     def stopping(self) -> None:
         """Say once that the sweep is being stopped."""
@@ -101,7 +113,7 @@ class Progress(Observer):
         best = "none yet"
         if self.standings.best is not None:
             number, value = self.standings.best
-            best = f"trial {number} with {self.standings.selection.metric} {value:.4f}"
+            best = f"{self.noun} {number} with {self.standings.selection.metric} {value:.4f}"
         left = self.time_left.span()
         return (
             f"{', '.join(counted)} of {self.standings.total}",

@@ -31,6 +31,7 @@ class Plan:
         networks: that it may draw.
         trials: those that were drawn before.
         spent: seconds of earlier starts.
+        confirmed: epochs that confirmation runs have trained.
     """
 
     study: Study
@@ -39,6 +40,7 @@ class Plan:
     networks: Sequence[Drawn]
     trials: Sequence[Reached] = ()
     spent: float = 0.0
+    confirmed: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,14 @@ def quote(plan: Plan, sweeps: Sequence[SweepSpeed], timed: Sequence[Measured] = 
         drawn.share * drawn.images * pace.seconds
         for drawn, pace in zip(plan.networks, known, strict=True)
     )
-    ways = courses(plan.study, plan.max_epochs, plan.places, plan.trials, lead=lead / epoch)
+    ways = courses(
+        plan.study,
+        plan.max_epochs,
+        plan.places,
+        plan.trials,
+        lead=lead / epoch,
+        confirmed=plan.confirmed,
+    )
     random = Random(0)  # noqa: S311  nobody guesses these for gain
     # A machine that is busy makes all of a sweep slow alike.
     busyness = [random.gauss() for _ in ways]

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from mhray.training.run import compose_run, read_heads_of
 from mhray.training.timing import seconds_per_image
+from mhray.tuning.candidates import range_of_runs
 from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.courses import Reached
 from mhray.tuning.draws import networks_of
@@ -41,9 +42,14 @@ class Quoting:
             seconds = seconds_per_image(self._compose(drawn.overrides), TIMED_SECONDS)
             self._timed.append(Measured(load=drawn.load, seconds_per_image=seconds, epochs=1))
 
-    def of(self, trials: Sequence[Reached] = (), spent: float = 0.0) -> Quote | None:
-        """What is missing of the study, if some trials were drawn and so many seconds spent."""
-        return quote(self._plan(trials, spent), self._sweeps, self._timed)
+    def of(
+        self, trials: Sequence[Reached] = (), spent: float = 0.0, confirmed: int = 0
+    ) -> Quote | None:
+        """What is missing of the study.
+
+        Some trials may be drawn, so many seconds spent, and so many epochs trained to confirm.
+        """
+        return quote(self._plan(trials, spent, confirmed), self._sweeps, self._timed)
 
     def lines(self, found: Quote | None) -> Iterator[str]:
         """What :meth:`of` found, and what the disk will hold, for a person."""
@@ -56,7 +62,7 @@ class Quoting:
             yield f"quote: {_in_words(found, plan)}; {self._source()}"
         yield f"disk: up to {_size(disk_bytes(plan))} of checkpoints"
 
-    def _plan(self, trials: Sequence[Reached] = (), spent: float = 0.0) -> Plan:
+    def _plan(self, trials: Sequence[Reached] = (), spent: float = 0.0, confirmed: int = 0) -> Plan:
         checked = self._checked
         return Plan(
             checked.study,
@@ -65,6 +71,7 @@ class Quoting:
             self._networks,
             trials,
             spent,
+            confirmed,
         )
 
     def _source(self) -> str:
@@ -101,7 +108,9 @@ def leave_speeds(checked: CheckedStudy, ended: Sequence[TrialRecord], seconds: f
 def _in_words(found: Quote, plan: Plan) -> str:
     unit = "GPU" if plan.study.resources.gpus_per_trial else "core"
     low, middle, high = map(_hours, (found.busy.low, found.busy.middle, found.busy.high))
-    every = plan.max_epochs * plan.study.budget.trials
+    confirm = plan.study.confirm
+    runs = range_of_runs(plan.study, confirm)[1] if confirm else 0
+    every = plan.max_epochs * (plan.study.budget.trials + runs)
     return (
         f"{found.seconds}; {middle} {unit}-hours ({low} to {high}); "
         f"about {found.epochs:.0f} of {every} epochs"

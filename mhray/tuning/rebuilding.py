@@ -17,7 +17,6 @@ from mhray.tuning.outcome import Outcome
 from mhray.tuning.page.material import material_of
 from mhray.tuning.page.writing import REPORT, write_report
 from mhray.tuning.recording import OUTBOX, MlflowObserver, open_recorder
-from mhray.tuning.report import best_of
 
 DRAFT = "rebuilt.jsonl"
 STALLED_SECONDS = 30.0
@@ -43,7 +42,7 @@ class Rebuilding:
         try:
             self._tell(mlflow)
             _deliver(mlflow)
-            if self._is_over():
+            if self._is_over(mlflow):
                 page = write_report(material_of(self.journal), self.checked.directory / REPORT)
                 self._outcome(mlflow).publish(page.parent, anew=True)
             _refuse_disagreements(mlflow)
@@ -73,27 +72,34 @@ class Rebuilding:
         )
 
     def _tell(self, mlflow: MlflowObserver) -> None:
-        ended, standing = self.journal.ended(), self.journal.orphans()
-        mlflow.tell_again(ended)
-        for record in ended:
-            if record.test:
-                mlflow.recorder.trial_tested(record.number, record.test, record.ended)
-        for record in standing:
-            if record.starts:
-                mlflow.trial_started(record)
-        mlflow.trials_stand(standing)
-        if not self._is_over():
-            best = best_of(ended, self.checked.study.selection)
-            mlflow.study_ended("INTERRUPTED", best, ended)
+        outcome = self._outcome(mlflow)
+        _tell_all(self.journal, mlflow)
+        if outcome.runs is not None:
+            _tell_all(outcome.runs, mlflow.of_confirmations())
+        if not self._is_over(mlflow):
+            mlflow.study_ended("INTERRUPTED", outcome.best(), self.journal.ended())
 
-    def _is_over(self) -> bool:
+    def _is_over(self, mlflow: MlflowObserver) -> bool:
         # Hours may have ended it before its trials did.
         has_all = len(self.journal.ended()) >= self.checked.study.budget.trials
+        has_all = has_all and self._outcome(mlflow).is_confirmed()
         return has_all or bool(self.journal.published())
 
     def _outcome(self, mlflow: MlflowObserver) -> Outcome:
         checked = self.checked
         return Outcome(checked.study, checked.text, checked.config_dir, self.journal, mlflow)
+
+
+def _tell_all(journal: Journal, mlflow: MlflowObserver) -> None:
+    ended, standing = journal.ended(), journal.orphans()
+    mlflow.tell_again(ended)
+    for record in ended:
+        if record.test:
+            mlflow.recorder.trial_tested(record.number, record.test, record.ended)
+    for record in standing:
+        if record.starts:
+            mlflow.trial_started(record)
+    mlflow.trials_stand(standing)
 
 
 def _deliver(mlflow: MlflowObserver) -> None:

@@ -46,6 +46,7 @@ class TrialRecord:
         takeovers: from whom it took over; empty outside population-based training.
         began: seconds since 1970.
         ended: seconds since 1970; 0 before its end.
+        candidate: what a run of a confirmation stands for; empty for a trial.
     """
 
     number: int
@@ -63,6 +64,7 @@ class TrialRecord:
     takeovers: tuple[Takeover, ...] = ()
     began: float = 0.0
     ended: float = 0.0
+    candidate: str = ""
 
     @property
     def seconds(self) -> float:

@@ -55,14 +55,21 @@ class MlflowObserver(Observer):
         """A trial's MLflow run; empty as long as MLflow has not answered."""
         return self.recorder.run_id_of(number) or ""
 
+    def of_confirmations(self) -> "MlflowObserver":
+        """The same for the runs that confirm the study's best."""
+        recorder = self.recorder.of_confirmations()
+        return MlflowObserver(self.tracking, recorder, self._selection, self._config_dir)
+
     @override
     def trial_started(self, record: TrialRecord) -> None:
-        starts = {"mhray.starts": str(record.starts)}
+        tags = {"mhray.starts": str(record.starts)}
+        if record.candidate:
+            tags["mhray.candidate"] = record.candidate
         self.recorder.trial_started(
             record.number,
             record.overrides,
             record.seed,
-            starts,
+            tags,
             self._config_dir,
             record.drawn,
             record.began,
@@ -105,7 +112,7 @@ class MlflowObserver(Observer):
     ) -> None:
         """Tell how this start of the study ended: now, or with the last of its trials."""
         metrics = best.best_epoch(self._selection).metrics | best.test if best else {}
-        tags = {"mhray.best_trial": str(best.number)} if best else {}
+        tags = {"mhray.best_trial": best.candidate or str(best.number)} if best else {}
         at = max((record.ended for record in ended), default=0.0)
         self.recorder.study_ended(state, metrics, tags, at)
 

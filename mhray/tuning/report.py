@@ -9,12 +9,16 @@ from rich.table import Table
 from mhray.heads import Head
 from mhray.training.epochs import Selection
 from mhray.training.origin import reproduce_line
+from mhray.tuning.candidates import Candidate
 from mhray.tuning.comparison import Row, interval, rows_of
+from mhray.tuning.confirmation import Confirmation
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.front import hypervolume, on_front
+from mhray.tuning.ranking import complete, ranked, value_of
 from mhray.tuning.record import BASELINE, TrialRecord
 from mhray.tuning.space import format_override
 from mhray.tuning.study import Study
+from mhray.tuning.verdict import Verdict
 from mhray.tuning.weak_heads import weak_heads
 
 
@@ -23,14 +27,14 @@ def best_of(records: Sequence[TrialRecord], selection: Selection) -> TrialRecord
 
     Trials that predict fewer heads than others do have another metric of that name.
     """
-    return _furthest(_complete(records), selection)
+    return next(iter(ranked(records, selection)), None)
 
 
 def front_of(records: Sequence[TrialRecord], study: Study) -> list[TrialRecord]:
     """The complete trials that no other one beats on every objective of the study."""
-    complete = _complete(records)
-    on = on_front([_scores(record, study) for record in complete])
-    return [record for record, is_on in zip(complete, on, strict=True) if is_on]
+    found = complete(records)
+    on = on_front([_scores(record, study) for record in found])
+    return [record for record, is_on in zip(found, on, strict=True) if is_on]
 
 
 def front_line(records: Sequence[TrialRecord], study: Study) -> str:
@@ -76,11 +80,12 @@ def print_result(
     shown: Mapping[str, str],
     config_dir: Path | None = None,
     heads: Sequence[Head] = (),
+    confirmation: Confirmation | None = None,
 ) -> None:
     """The result table, what to beware of in it, and the line that reproduces the best trial.
 
     `shown` are the table's rows: metrics without their split, and a word for each. `heads` are
-    those of the data.
+    those of the data. Once `confirmation` has a winner, the result is that.
     """
     selection = study.selection
     best = best_of(records, selection)
@@ -89,8 +94,16 @@ def print_result(
     if best is None:
         console.print("no trial is complete, so there is no best one", markup=False)
         return
-    baseline = next(record for record in records if record.number == BASELINE)
-    console.print(result_table(best, baseline, selection, shown, _name_of_baseline(study)))
+    if confirmation is not None and confirmation.winner is not None:
+        best = _print_confirmed(console, confirmation, confirmation.winner, shown)
+    else:
+        if confirmation is not None:
+            line = "not confirmed: what follows is what the search found, which flatters its best"
+            console.print(line, markup=False)
+        baseline = next(record for record in records if record.number == BASELINE)
+        name = _name_of_baseline(study)
+        title = f"best trial {best.number} beside trial {baseline.number} ({name})"
+        console.print(result_table(best, baseline, selection, shown, title, name))
     for warning in weak_heads(best.best_epoch(selection).metrics, heads):
         console.print(f"warning: {warning}", markup=False)
     if study.grid:
@@ -111,10 +124,10 @@ def result_table(
     baseline: TrialRecord,
     selection: Selection,
     shown: Mapping[str, str],
+    title: str,
     baseline_name: str,
 ) -> Table:
-    """Best trial and trial 0 side by side, on validation and on test."""
-    title = f"best trial {best.number} beside trial {baseline.number} ({baseline_name})"
+    """Best trial and baseline side by side, on validation and on test."""
     table = Table(title=title, title_justify="left")
     table.add_column("accuracy")
     for split in ("validation", "test"):
@@ -138,9 +151,9 @@ def options_table(
     for option in options:
         drawn = [r for r in records if format_override(path, option) in r.overrides]
         best = _furthest([record for record in drawn if record.epochs], selection)
-        value, number = (_value(best, selection), str(best.number)) if best else (None, "-")
-        complete = sum(record.state == "COMPLETE" for record in drawn)
-        table.add_row(option, str(len(drawn)), str(complete), _cell(value), number)
+        value, number = (value_of(best, selection), str(best.number)) if best else (None, "-")
+        ended = sum(record.state == "COMPLETE" for record in drawn)
+        table.add_row(option, str(len(drawn)), str(ended), _cell(value), number)
     return table
 
 
@@ -172,27 +185,31 @@ def in_short(overrides: Iterable[str]) -> str:
     )
 
 
+def _print_confirmed(
+    console: Console, confirmation: Confirmation, winner: Candidate, shown: Mapping[str, str]
+) -> TrialRecord:
+    """The verdict, and the winner's median run beside its rival's; returns the winner's."""
+    verdict, rival = Verdict(confirmation, shown), confirmation.rival or winner
+    best, baseline = (confirmation.median_run(each) for each in (winner, rival))
+    console.print(verdict.table())
+    title = f"{winner.name} beside {rival.name}, the run with the median of each"
+    name = "equal weights" if verdict.weighed() else rival.name
+    console.print(result_table(best, baseline, confirmation.study.selection, shown, title, name))
+    for sentence in verdict.sentences():
+        console.print(sentence, markup=False, soft_wrap=True)
+    return best
+
+
 def _on_two_lines(values: Iterable[float]) -> str:
     return f"{interval([*values]):.3f}".replace(" ", "\n", 1)
-
-
-def _complete(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The complete trials, but for those that predict fewer heads than others."""
-    complete = [record for record in records if record.state == "COMPLETE"]
-    most = max(map(_heads_of, complete), default=0)
-    return [record for record in complete if _heads_of(record) == most]
-
-
-def _heads_of(record: TrialRecord) -> int:
-    """How many heads a trial predicts."""
-    metrics = record.epochs[-1].metrics
-    return sum(name.startswith("val/") and name.endswith("_loss") for name in metrics)
 
 
 def _furthest(records: Sequence[TrialRecord], selection: Selection) -> TrialRecord | None:
     best: TrialRecord | None = None
     for record in records:
-        if best is None or selection.prefers(_value(record, selection), _value(best, selection)):
+        if best is None or selection.prefers(
+            value_of(record, selection), value_of(best, selection)
+        ):
             best = record
     return best
 
@@ -211,10 +228,6 @@ def _metrics(record: TrialRecord, selection: Selection) -> dict[str, float]:
 
 def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
-
-
-def _value(record: TrialRecord, selection: Selection) -> float:
-    return record.best_epoch(selection).metrics[selection.metric]
 
 
 def _scores(record: TrialRecord, study: Study) -> list[float]:

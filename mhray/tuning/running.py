@@ -8,6 +8,7 @@ from mhray.errors import StorageError
 from mhray.training.connection import connected
 from mhray.training.resume import mend
 from mhray.tuning.checked_study import CheckedStudy
+from mhray.tuning.confirm import Confirming
 from mhray.tuning.courses import Reached
 from mhray.tuning.journal import Journal
 from mhray.tuning.kept import KeptCheckpoints
@@ -26,16 +27,22 @@ from mhray.tuning.time_left import TimeLeft
 def run_missing(
     checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, console: Console
 ) -> bool:
-    """Run the trials that are missing; returns whether the study is at its end, or its budget."""
-    study = checked.study
-    ended = journal.ended()
-    if len(ended) >= study.budget.trials:
+    """Run the trials that are missing, and what confirms the best of them.
+
+    Returns:
+        Whether the study is at its end, or its budget.
+    """
+    study, ended = checked.study, journal.ended()
+    confirming = Confirming(checked, journal, mlflow, console)
+    is_searched = len(ended) >= study.budget.trials
+    if is_searched:
         console.print(f"all {len(ended)} trials have ended; this is their result", markup=False)
-        return True
+        if not confirming.is_wanted():
+            return True
     _refuse_checkpoints_of_others(checked.directory, journal)
     quoting = Quoting(checked)
     stand = [Reached.of(record) for record in journal.trials()]
-    known = quoting.of(stand, journal.spent.seconds)
+    known = quoting.of(stand, journal.spent.seconds, confirming.epochs())
     limits = Limits(
         study,
         checked.max_epochs,
@@ -46,23 +53,36 @@ def run_missing(
     if limits.leaves_nothing(journal.orphans()):
         console.print(_what_ended(limits, journal), markup=False)
         return True
-    plan = _plan(checked, mlflow, limits)
-    progress = _progress(checked, journal, console, known)
     for line in quoting.lines(known):
         console.print(line, markup=False)
-    kept = KeptCheckpoints(study, journal, checked.trial_directory)
-    kept.delete_superfluous()
-    for orphan in journal.orphans():
-        if damage := mend(checked.trial_directory(orphan.number)):
-            console.print(f"trial {orphan.number}: {damage}", markup=False, soft_wrap=True)
+    progress = _progress(checked, journal, console, known)
     resources = study.resources
     with connected(
         needs_dashboard=resources.workers_per_trial > 1, is_open=resources.open_to_network
     ):
-        is_at_its_end = run_trials(study, journal, plan, [mlflow, kept], progress)
+        plan = _plan(checked, mlflow, limits)
+        is_searched = is_searched or _search(checked, journal, plan, mlflow, progress)
+        return is_searched and confirming.run(plan)
+
+
+def _search(
+    checked: CheckedStudy,
+    journal: Journal,
+    plan: SweepPlan,
+    mlflow: MlflowObserver,
+    progress: Progress,
+) -> bool:
+    study = checked.study
+    kept = KeptCheckpoints(study, journal, checked.trial_directory)
+    kept.delete_superfluous()
+    for orphan in journal.orphans():
+        if damage := mend(checked.trial_directory(orphan.number)):
+            line = f"trial {orphan.number}: {damage}"
+            progress.console.print(line, markup=False, soft_wrap=True)
+    is_at_its_end = run_trials(study, journal, plan, [mlflow, kept], progress)
     kept.delete_left_over()
     if is_at_its_end and len(journal.ended()) < study.budget.trials:
-        console.print(_what_ended(limits, journal), markup=False)
+        progress.console.print(_what_ended(plan.limits, journal), markup=False)
     return is_at_its_end
 
 
@@ -78,6 +98,7 @@ def _refuse_checkpoints_of_others(directory: Path, journal: Journal) -> None:
 def _plan(checked: CheckedStudy, mlflow: MlflowObserver, limits: Limits) -> SweepPlan:
     return SweepPlan(
         directory=checked.directory,
+        root=checked.directory / "checkpoints",
         data_dir=Path(checked.base.data.data_dir),
         config_dir=checked.config_dir,
         parallel_trials=checked.parallel_trials,

@@ -195,7 +195,13 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
     console.print(f"report: {page}", markup=False, soft_wrap=True)
     records = journal.trials()
     print_result(
-        console, checked.study, records, checked.shown_metrics, checked.config_dir, checked.heads
+        console,
+        checked.study,
+        records,
+        checked.shown_metrics,
+        checked.config_dir,
+        checked.heads,
+        outcome.confirmation(),
     )
     try:
         outcome.publish(page.parent)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from optuna.storages import BaseStorage
 
+from mhray.tuning.confirmation import BESIDE
 from mhray.tuning.copying import attributes_of, copy, delete, exists
 from mhray.tuning.journal import relocated
 from mhray.tuning.storage import close, open_storage, place_of, writing
@@ -58,13 +59,14 @@ def finish_setting_aside(study: Study, directory: Path) -> None:
 
 def _leave(storage: BaseStorage, study: Study, directory: Path, name: str) -> None:
     target = directory.with_name(name)
-    copy(
-        storage,
-        study.name,
-        name,
-        lambda trial: relocated(trial, directory, target),
-        {LEAVING: ""},
-    )
+    for beside in _studies_beside(storage, study.name):
+        copy(
+            storage,
+            f"{study.name}{beside}",
+            f"{name}{beside}",
+            lambda trial: relocated(trial, directory, target),
+            {LEAVING: ""},
+        )
     target.mkdir(exist_ok=True)
     for entry in _entries(study, directory):
         entry.rename(target / entry.name)
@@ -72,8 +74,15 @@ def _leave(storage: BaseStorage, study: Study, directory: Path, name: str) -> No
         close(storage)
         (directory / JOURNAL).rename(target / JOURNAL)
         storage = open_storage(f"sqlite:///{target / JOURNAL}")
-    delete(storage, study.name)
+    # The one that says where it goes is the last, so that a start finds it until all is done.
+    for beside in reversed(_studies_beside(storage, study.name)):
+        delete(storage, f"{study.name}{beside}")
     close(storage)
+
+
+def _studies_beside(storage: BaseStorage, name: str) -> list[str]:
+    """What follows the name of a study in the names of all that belongs to it; nothing first."""
+    return ["", *([BESIDE] if exists(storage, f"{name}{BESIDE}") else [])]
 
 
 def _entries(study: Study, directory: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mhray.training.sizes import as_size
+from mhray.tuning.candidates import range_of_runs
 from mhray.tuning.capacity import Capacity
 from mhray.tuning.study import Resources, Study
 from mhray.tuning.world import FreeBytes
@@ -12,6 +13,7 @@ from mhray.tuning.yaml_lines import Location
 # A parameter of 4 bytes, and AdamW's two moments of it; other optimisers keep as many or fewer.
 BYTES_OF_A_PARAMETER = 12
 CHECKPOINTS_OF_A_TRIAL = 2  # last.ckpt and best.ckpt
+FOLDERS = ("checkpoints", "confirmation")
 
 
 def missing_resources(resources: Resources, available: Capacity) -> Iterator[tuple[Location, str]]:
@@ -34,11 +36,12 @@ def missing_room(
         at_a_time: how many trials run.
     """
     directory = Path(study.storage).resolve() / study.name
-    kept = sum(file.stat().st_size for file in directory.glob("checkpoints/*/*.ckpt"))
+    files = (file for name in FOLDERS for file in directory.glob(f"{name}/*/*.ckpt"))
+    kept = sum(file.stat().st_size for file in files)
     trials = most_with_checkpoints(study, at_a_time)
     needed = trials * checkpoint_bytes(parameters) - kept
     if needed > (free := free_bytes(directory)):
-        fewer = "fewer trials" if trials == study.budget.trials else "a smaller keep_checkpoints"
+        fewer = "fewer trials" if trials >= study.budget.trials else "a smaller keep_checkpoints"
         message = (
             f"the checkpoints of {trials} trials take {as_size(needed)} in "
             f"{study.storage}, where {as_size(free)} are free; write a storage with more room, or "
@@ -50,11 +53,12 @@ def missing_room(
 def most_with_checkpoints(study: Study, at_a_time: int) -> int:
     """How many trials have checkpoints at most: those that are kept, trial 0, and those that run.
 
-    A Pareto front may be of all of them.
+    A Pareto front may be of all of them. Those of a confirmation keep all theirs.
     """
+    runs = range_of_runs(study, study.confirm)[1] if study.confirm else 0
     if study.keeps_all_checkpoints or len(study.objectives) > 1:
-        return study.budget.trials
-    return min(study.budget.trials, (study.keep_checkpoints or 0) + 1 + at_a_time)
+        return study.budget.trials + runs
+    return runs + min(study.budget.trials, (study.keep_checkpoints or 0) + 1 + at_a_time)
 
 
 def checkpoint_bytes(parameters: float) -> float:

@@ -1,7 +1,7 @@
 """The Optuna study in which a journal writes: where it is, and what trials in it are told."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -50,6 +50,16 @@ def open_study(study: Study, directory: Path) -> tuple[optuna.Study, BaseStorage
             load_if_exists=True,
         )
     return opened, storage
+
+
+def study_beside(
+    storage: BaseStorage, name: str, directions: Sequence[StudyDirection]
+) -> optuna.Study:
+    """A study in a storage that is open already, created if need be."""
+    with writing():
+        return optuna.create_study(
+            storage=storage, study_name=name, directions=directions, load_if_exists=True
+        )
 
 
 def open_storage(where: str) -> BaseStorage:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Stri
 from mhray.errors import did_you_mean, without_password
 from mhray.training.epochs import Selection
 from mhray.training.sizes import WHAT_FITS, bytes_of
+from mhray.tuning.confirm_section import Confirm
 from mhray.tuning.enqueue_kinds import Enqueue
 from mhray.tuning.sampler_kinds import Grid, GridSampler, Nsga2Sampler, Sampler, Tpe, TpeSampler
 from mhray.tuning.scheduler_kinds import AshaScheduler, PbtScheduler, Scheduler
@@ -190,11 +191,6 @@ def _is_journal(where: str) -> str:
     raise ValueError(f"should say where the journal is, not {written(where)}; {hint}")
 
 
-def _is_null(raw: Any) -> None:
-    if raw is not None:
-        raise ValueError("is not supported yet; write null or leave the key out")
-
-
 Goal: TypeAlias = Annotated[
     Annotated[Maximize, Tag(f"{MARK}maximize")] | Annotated[Minimize, Tag(f"{MARK}minimize")],
     Discriminator(kind_of("maximize", "minimize")),
@@ -229,7 +225,8 @@ class Study(Section):
             beside trial 0 and a Pareto front; null: all, as with a grid and a population.
         journal: auto: SQLite in the study's directory; or an Optuna URL; or journal-file:<path>.
         mlflow: where the sweep is recorded.
-        confirm: null; reserved.
+        confirm: how the best trials are trained again with fresh seeds, which then decide; null:
+            not at all.
     """
 
     name: Annotated[str, AfterValidator(_is_plain)]
@@ -248,7 +245,7 @@ class Study(Section):
     keep_checkpoints: Annotated[int, Field(ge=1)] | None = 10
     journal: Annotated[str, AfterValidator(_is_journal)] = "auto"
     mlflow: Mlflow = Mlflow()
-    confirm: Annotated[None, BeforeValidator(_is_null)] = None
+    confirm: Confirm | None = None
 
     @property
     def within(self) -> str | None:

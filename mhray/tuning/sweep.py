@@ -7,13 +7,16 @@ loses finished trials when the driver is killed.
 
 import gc
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.tune import Callback, CLIReporter, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
+from ray.tune import CLIReporter, FailureConfig, RunConfig, Stopper, TuneConfig, Tuner
 from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
 from typing_extensions import override
 
 from mhray.errors import FullDiskError, filling
@@ -31,6 +34,7 @@ from mhray.tuning.progress import Progress
 from mhray.tuning.schedulers import most_unfinished, scheduler_of
 from mhray.tuning.search import FULL_DISK, Observer, SearchPlan, StudySearch
 from mhray.tuning.stalls import EndStalled
+from mhray.tuning.starts import HeldGpus, StartsAndRetries
 from mhray.tuning.stopping import signals_stop
 from mhray.tuning.study import Study
 
@@ -128,66 +132,13 @@ class SweepStopper(Stopper):
         return {}
 
 
-class HeldGpus(Callback):
-    """Tells the limits how many trials hold their GPUs, at each step of Tune's loop."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-
-    @override
-    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        self._limits.hold(sum(trial.status == Trial.RUNNING for trial in trials))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-
-class StartsAndRetries(Callback):
-    """Tells journal and observers what Tune tells no searcher: starts and retries."""
-
-    def __init__(
-        self,
-        journal: Journal,
-        search: SearchPlan,
-        observers: list[Observer],
-        progress: Progress,
-        guard: Guard,
-    ) -> None:
-        self._journal = journal
-        self._directory_of = search.trial_directory
-        self._observers = observers
-        self._progress = progress
-        self._guard = guard
-
-    @override
-    def on_trial_start(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        with self._guard:
-            number = trial.config["number"]
-            self._journal.count_start(number)
-            for observer in self._observers:
-                observer.trial_started(self._journal.trial(number))
-
-    @override
-    def on_trial_recover(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        with self._guard:
-            number = trial.config["number"]
-            failure = Failure.read(self._directory_of(number))
-            self._progress.trial_retried(number, failure.headline)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-
 @dataclass(frozen=True)
 class SweepPlan:
     """What a sweep needs besides its study and its journal.
 
     Attributes:
         directory: the study's own.
+        root: each trial has a directory of its own below it, named by its number.
         data_dir: the data set's.
         config_dir: the user's own Hydra groups, if any.
         parallel_trials: how many run at a time.
@@ -196,11 +147,31 @@ class SweepPlan:
     """
 
     directory: Path
+    root: Path
     data_dir: Path
     config_dir: Path | None
     parallel_trials: int
     search: SearchPlan
     limits: Limits
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What Tune is to run for a sweep.
+
+    Attributes:
+        searcher: made for these observers; says what to run next.
+        scheduler: what stops trials on the way.
+        most: how many trials it may be.
+        at_a_time: how many of them may be unfinished.
+        is_done: whether nothing is left to run.
+    """
+
+    searcher: Callable[[list[Observer], Guard], Searcher]
+    scheduler: Callable[[Guard], TrialScheduler]
+    most: int
+    at_a_time: int
+    is_done: Callable[[], bool]
 
 
 def run_trials(
@@ -210,27 +181,45 @@ def run_trials(
     observers: list[Observer],
     progress: Progress,
 ) -> bool:
-    """Run what is missing of a study; Ray must be connected.
+    """Run what is missing of a study's search; as :func:`run_errand`."""
+    errand = Errand(
+        searcher=lambda told, guard: StudySearch(study, journal, plan.search, told, guard),
+        scheduler=lambda guard: scheduler_of(study, plan.search, journal, guard),
+        most=study.budget.trials - len(journal.ended()),
+        at_a_time=most_unfinished(study, plan.parallel_trials),
+        is_done=lambda: len(journal.ended()) >= study.budget.trials,
+    )
+    return run_errand(errand, study, journal, plan, observers, progress)
+
+
+def run_errand(
+    errand: Errand,
+    study: Study,
+    journal: Journal,
+    plan: SweepPlan,
+    observers: list[Observer],
+    progress: Progress,
+) -> bool:
+    """Run trials; Ray must be connected.
 
     Returns:
-        Whether the study has come to its end, or to that of its hours: false after a signal.
+        Whether all have been run, or as many as the hours allow: false after a signal.
 
     Raises:
         FailingTrialsError: too many trials failed for the same reason; the others are kept.
     """
     guard = Guard()
-    rule = FailureRule(progress.console, plan.directory / "checkpoints")
-    ended = journal.ended()
+    rule = FailureRule(progress.console, plan.root)
     stopper = SweepStopper(plan.limits, rule, guard, progress)
     everyone = [*observers, progress, rule]
     tuner = Tuner(
         tune.with_resources(run_trial, _resources(study)),
         param_space={"job": asdict(_job(plan))},
         tune_config=TuneConfig(
-            search_alg=StudySearch(study, journal, plan.search, everyone, guard),
-            scheduler=scheduler_of(study, plan.search, journal, guard),
-            num_samples=study.budget.trials - len(ended),
-            max_concurrent_trials=most_unfinished(study, plan.parallel_trials),
+            search_alg=errand.searcher(everyone, guard),
+            scheduler=errand.scheduler(guard),
+            num_samples=errand.most,
+            max_concurrent_trials=errand.at_a_time,
             reuse_actors=study.resources.workers_per_trial == 1,
             trial_name_creator=_name_of,
             trial_dirname_creator=_name_of,
@@ -256,7 +245,7 @@ def run_trials(
         tuner.fit()
     shutil.rmtree(plan.directory / "ray", ignore_errors=True)
     guard.reraise()
-    if len(journal.ended()) >= study.budget.trials:
+    if errand.is_done():
         return True
     rule.refuse_to_go_on()
     return not stopper.was_asked_to_stop and bool(plan.limits.came_too_short())
@@ -268,7 +257,7 @@ def _name_of(trial: Trial) -> str:
 
 def _job(plan: SweepPlan) -> TrialJob:
     return TrialJob(
-        root=str(plan.directory / "checkpoints"),
+        root=str(plan.root),
         data_dir=str(plan.data_dir.resolve()),
         config_dir=str(plan.config_dir or ""),
     )

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from mhray.errors import NoAnswerError, StorageError
 from mhray.training import outbox
 from mhray.training.epochs import EpochRow
+from mhray.training.fitting import cut, fitting_name
 from mhray.training.outbox import Outbox
-from mhray.training.recorder import StudyRecorder, _cut, _name
+from mhray.training.recorder import StudyRecorder
 from mhray.training.tracking import expect_tracking, open_tracking
 
 
@@ -273,7 +274,7 @@ def test_a_process_killed_in_the_middle_of_writing_loses_nothing_it_wrote(tmp_pa
 
 @given(st.text(max_size=50))
 def test_every_name_becomes_one_that_mlflow_accepts(name):
-    assert set(_name(name)) <= set(
+    assert set(fitting_name(name)) <= set(
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./: "
     )
 
@@ -293,7 +294,7 @@ def test_a_value_too_long_for_mlflow_is_cut_and_says_so(start, tracking):
 
 @given(st.text(max_size=300), st.integers(100, 200))
 def test_cut_text_fits(text, longest):
-    assert len(_cut(text, longest)) <= longest
+    assert len(cut(text, longest)) <= longest
 
 
 def test_an_outbox_that_cannot_be_written_is_an_error(tracking, tmp_path):
@@ -454,3 +455,18 @@ def test_a_resumed_start_needs_no_mlflow_whatever_answers_in_its_place(
     assert StudyRecorder(expect_tracking(*place), *study, may_be_away=True).close(30) == 0
     assert sorted(runs(open_tracking(*place))) == ["trial 0", "x"]
     assert points_of(open_tracking(*place), "trial 0", "val/left_acc") == [(1, 0.5), (2, 0.5)]
+
+
+def test_confirmation_runs_are_children_of_the_study_with_numbers_and_a_tag_of_their_own(
+    start, tracking
+):
+    recorder = start()
+    recorder.study_started("name: x", {}, {})
+    for one in (recorder, recorder.of_confirmations()):
+        run_trial(one, 0)
+    assert recorder.flush(10) == 0
+    found = runs(tracking)
+    assert set(found) == {"loss weights", "trial 0", "confirmation 0"}
+    tags = found["confirmation 0"].data.tags
+    assert (tags["mhray.confirm"], "mhray.trial" in tags) == ("0", False)
+    assert tags["mlflow.parentRunId"] == found["loss weights"].info.run_id

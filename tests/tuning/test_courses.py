@@ -103,3 +103,13 @@ def test_a_record_says_where_its_trial_stands(a_record):
     record: TrialRecord = a_record(3, 0.1, 0.2, state="RUNNING", overrides=("a=1",))
     assert Reached.of(record) == Reached(3, ("a=1",), 2, has_ended=False)
     assert Reached.of(a_record(4)) == Reached(4, (), 0, has_ended=True)
+
+
+def test_a_confirmation_adds_its_runs_and_what_is_trained_is_not_trained_again(a_study):
+    confirm = {"top": 1, "seeds": 2, "max_seeds": 3}
+    study = a_study(budget={"trials": 3}, confirm=confirm)
+    runs = {(way.epochs - 27) / 9 for way in ways(study)}
+    assert runs == {6, 7, 8, 9}
+    assert {(way.epochs - 27) / 9 for way in ways(study, confirmed=72)} == {0, 1}
+    # Two at a time, each as long as a trial.
+    assert max(way.length for way in ways(study)) == 18 + 5 * 9

@@ -56,6 +56,11 @@ def test_a_change_below_an_option_has_the_option_in_its_path():
     [
         ({"budget": {"trials": 9}}, Free, ["budget.trials: 3 -> 9 (other budget)"]),
         (
+            {"confirm": {"top": 1}},
+            Free,
+            ["confirm: null -> {top: 1, seeds: 2, max_seeds: 5} (other confirmation)"],
+        ),
+        (
             {"resources": {"retries": 0}},
             Acceptable,
             ["resources.retries: 2 -> 0 (other resources)"],

@@ -3,6 +3,8 @@ import pytest
 
 from mhray.errors import StorageError, StudyConflictError
 from mhray.training.epochs import EpochRow, Selection
+from mhray.tuning.confirm_section import Confirm
+from mhray.tuning.confirmation import study_of_runs
 from mhray.tuning.journal import Journal
 from mhray.tuning.samplers import sampler_of
 from mhray.tuning.study import dump_study
@@ -219,3 +221,31 @@ def test_a_journal_file_serves_as_well(a_study, tmp_path):
     study = a_study(journal=f"journal-file:{tmp_path}/journal.log")
     number = start_trial(Journal.open(study, tmp_path), study)
     assert Journal.open(study, tmp_path).trial(number).overrides == ("a=1",)
+
+
+@pytest.fixture
+def runs(journal, study):
+    """The journal of the runs that confirm the study's best."""
+    return journal.confirmations(study_of_runs(study, Confirm()))
+
+
+def test_confirmation_runs_are_read_again_and_are_no_trials(journal, study, runs, tmp_path):
+    number = runs.add("trial 3", ["a=1", "seed=7"], 7).number
+    runs.add_epoch(number, a_row(1, 0.5))
+    runs.end(number, "COMPLETE", value=0.5)
+    again = Journal.open(study, tmp_path)
+    assert again.is_empty()
+    [record] = again.confirmations(study_of_runs(study, Confirm())).ended()
+    assert (record.candidate, record.overrides, record.seed) == ("trial 3", ("a=1", "seed=7"), 7)
+
+
+def test_what_confirmation_runs_spend_is_the_studys(journal, study, runs, tmp_path):
+    number = runs.add("trial 3", ["a=1"], 7).number
+    before = Journal.open(study, tmp_path).spent.seconds
+    runs.add_epoch(number, a_row(1, 0.5))
+    assert Journal.open(study, tmp_path).spent.seconds > before
+
+
+def test_a_run_that_was_cut_off_before_it_was_described_becomes_the_next_one(journal, runs):
+    runs._study.ask()
+    assert [runs.add(name, ["a=1"], 7).number for name in ("trial 3", "trial 4")] == [0, 1]

@@ -7,6 +7,8 @@ import optuna
 import pytest
 
 from mhray.tuning import set_aside as module
+from mhray.tuning.confirm_section import Confirm
+from mhray.tuning.confirmation import study_of_runs
 from mhray.tuning.journal import Journal
 from mhray.tuning.samplers import sampler_of
 from mhray.tuning.set_aside import finish_setting_aside, set_aside
@@ -36,22 +38,33 @@ def begin(study, directory):
     journal.begin(dump_study(study), {}, {})
     number = journal.ask(sampler_of(study, 0)).number
     journal.end(number, "FAIL", checkpoint=f"{directory}/checkpoints/0/best.ckpt")
+    runs = confirmations(journal, study)
+    run = runs.add("trial 0", ["a=1"], 1)
+    runs.end(run.number, "FAIL", checkpoint=f"{directory}/confirmation/0/best.ckpt")
+
+
+def confirmations(journal, study):
+    return journal.confirmations(study_of_runs(study, Confirm()))
 
 
 def kept_trials(study, directory, name=DATED):
     kept = study.model_copy(update={"name": name})
-    return Journal.open(kept, directory.with_name(name)).trials()
+    journal = Journal.open(kept, directory.with_name(name))
+    return [*journal.trials(), *confirmations(journal, kept).trials()]
 
 
 def assert_kept_whole_and_begun_anew(study, directory):
     target = directory.with_name(DATED)
-    [record] = kept_trials(study, directory)
+    record, run = kept_trials(study, directory)
+    assert Path(run.checkpoint) == target / "confirmation" / "0" / "best.ckpt"
     assert Path(record.checkpoint) == target / "checkpoints" / "0" / "best.ckpt"
     assert Path(record.checkpoint).read_text() == "checkpoints/0/best.ckpt"
     assert (target / "mlflow.jsonl").is_file()
     assert (directory / "mlflow-artifacts" / "model").is_file(), "MLflow looks for it here"
     assert not (directory / "checkpoints").exists()
-    assert Journal.open(study, directory).is_empty()
+    journal = Journal.open(study, directory)
+    assert journal.is_empty()
+    assert confirmations(journal, study).is_empty()
 
 
 def test_the_old_study_is_kept_whole_and_the_new_one_is_empty(begun):
@@ -68,7 +81,7 @@ def test_two_fresh_starts_of_a_minute_have_two_names(begun):
         journal = Journal.open(study, directory)
         journal.begin(dump_study(study), {}, {})
     assert names == [DATED, f"{DATED}-2"]
-    assert [len(kept_trials(study, directory, name)) for name in names] == [1, 0]
+    assert [len(kept_trials(study, directory, name)) for name in names] == [2, 0]
 
 
 def test_where_there_is_no_study_nothing_is_set_aside(a_study, tmp_path):
@@ -102,4 +115,5 @@ def test_the_name_is_free_again_in_a_shared_journal(a_study, tmp_path):
     study = a_study(journal=f"sqlite:///{tmp_path}/shared.db")
     begin(study, tmp_path / "studies" / "s")
     set_aside(study, tmp_path / "studies" / "s", MORNING)
-    assert optuna.get_all_study_names(open_storage(study.journal)) == [DATED]
+    names = optuna.get_all_study_names(open_storage(study.journal))
+    assert names == [DATED, f"{DATED}/confirm"]

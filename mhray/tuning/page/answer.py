@@ -33,6 +33,7 @@ def answer_sentences(material: Material) -> Iterator[str]:
         return
     if material.confirmed:
         yield from (f"{sentence[0].upper()}{sentence[1:]}." for sentence in material.confirmed)
+        yield from _winner_on_test(material)
         return
     yield from _searched(material)
     yield from _on_test(material)
@@ -74,6 +75,13 @@ def _on_test(material: Material) -> Iterator[str]:
         return
     change = change_of(metric, best.test[metric] - baseline.test[metric])
     yield f"On the test split, which chose nothing, it has {reached}, {change} against trial 0."
+
+
+def _winner_on_test(material: Material) -> Iterator[str]:
+    metric = material.study.select.metric.replace("val/", "test/", 1)
+    if material.winner is not None and metric in material.winner.test:
+        reached = value_of(metric, material.winner.test[metric])
+        yield f"On the test split, which chose nothing, its run with the median has {reached}."
 
 
 def _pointer(material: Material) -> str:

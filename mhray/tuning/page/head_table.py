@@ -76,8 +76,8 @@ def _notes(material: Material) -> Iterator[str]:
         "So are the best on one head: each was picked from all complete trials for that number, "
         "which flatters it, and none of them was shown to the test split for it."
     )
-    if material.tested:
-        shown = counted(len(material.tested), "model")
+    if material.shown_to_test:
+        shown = counted(material.shown_to_test, "model")
         yield f"This study has shown {shown} to the test batch."
     else:
         yield "No model was shown to the test batch yet."

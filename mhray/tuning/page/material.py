@@ -4,10 +4,11 @@ Nothing else is asked: no file of the study, no data, no MLflow. So the report c
 wherever the journal is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from mhray.tuning.confirmation import Confirmation, study_of_runs
 from mhray.tuning.extension import Extension
 from mhray.tuning.journal import Journal
 from mhray.tuning.page.searched import Quantity, quantities_of
@@ -17,6 +18,7 @@ from mhray.tuning.report import best_of
 from mhray.tuning.rules import weighs
 from mhray.tuning.space import format_override
 from mhray.tuning.study import Study
+from mhray.tuning.verdict import Verdict
 from mhray.tuning.yaml_lines import Value, read_scalar
 
 NONE = Extension()
@@ -38,6 +40,8 @@ class Material:
         gpu_seconds: of all its trials.
         changes: how often it went on as something else.
         confirmed: what fresh seeds say of the best trials, in sentences; empty if none were tried.
+        runs: those with fresh seeds.
+        winner: the one of them that the study ends with.
     """
 
     study: Study
@@ -52,6 +56,8 @@ class Material:
     changes: int = 0
     extension: Extension = NONE
     confirmed: tuple[str, ...] = ()
+    runs: tuple[TrialRecord, ...] = ()
+    winner: TrialRecord | None = None
 
     @cached_property
     def heads(self) -> tuple[str, ...]:
@@ -94,6 +100,11 @@ class Material:
     def tested(self) -> tuple[TrialRecord, ...]:
         """The trials that were shown to the test split."""
         return tuple(record for record in self.records if record.test)
+
+    @property
+    def shown_to_test(self) -> int:
+        """How many models the test split has seen, of trials and of runs with fresh seeds."""
+        return len(self.tested) + sum(bool(run.test) for run in self.runs)
 
     @property
     def ended(self) -> float:
@@ -165,7 +176,7 @@ def accuracy(head: str) -> str:
 def material_of(journal: Journal) -> Material:
     """What a study's journal holds now."""
     about = journal.about()
-    return Material(
+    found = Material(
         study=Study.model_validate(about.study),
         records=tuple(journal.trials()),
         data=about.data,
@@ -177,6 +188,25 @@ def material_of(journal: Journal) -> Material:
         gpu_seconds=about.gpu_seconds,
         changes=about.changes,
         extension=journal.extension,
+    )
+    return _with_confirmation(found, journal)
+
+
+def _with_confirmation(material: Material, journal: Journal) -> Material:
+    """The same with what fresh seeds have shown, once they have a winner."""
+    study, confirm = material.study, material.study.confirm
+    if confirm is None or not material.records:
+        return material
+    runs = journal.confirmations(study_of_runs(study, confirm)).trials()
+    state = Confirmation(study, confirm, list(material.records), runs)
+    if state.winner is None:
+        return replace(material, runs=tuple(runs))
+    shown = {f"{head}_acc": head for head in material.heads} | {"acc_mean": "mean"}
+    return replace(
+        material,
+        confirmed=tuple(Verdict(state, shown).sentences()),
+        runs=tuple(runs),
+        winner=state.median_run(state.winner),
     )
 
 

@@ -1,0 +1,44 @@
+"""Names and texts as MLflow takes them."""
+
+import re
+from collections.abc import Mapping
+
+# MLflow cuts longer ones without a word.
+LONGEST_PARAM = 6000
+LONGEST_TAG = 8000
+
+
+def fitting_params(params: Mapping[str, str]) -> dict[str, str]:
+    """Params whose names MLflow takes and whose values it does not cut by itself."""
+    return {fitting_name(name): cut(value, LONGEST_PARAM) for name, value in params.items()}
+
+
+def fitting_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags whose values are no longer than MLflow allows."""
+    return {name: cut(value, LONGEST_TAG) for name, value in tags.items()}
+
+
+def fitting_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics by names that MLflow takes."""
+    return {fitting_name(name): float(value) for name, value in metrics.items()}
+
+
+def fitting_name(name: str) -> str:
+    """The name with what MLflow refuses in one replaced.
+
+    >>> fitting_name("+model.blocks[0]@deep")
+    'model.blocks_0__deep'
+    """
+    return re.sub(r"[^A-Za-z0-9_./: -]", "_", name.lstrip("+"))
+
+
+def cut(text: str, longest: int) -> str:
+    """The text, or its beginning and how long it was.
+
+    >>> cut("a" * 100, 60)
+    'aaaaaaaaaaaa ... (cut: 100 characters; whole in the journal)'
+    """
+    if len(text) <= longest:
+        return text
+    rest = f" ... (cut: {len(text)} characters; whole in the journal)"
+    return text[: longest - len(rest)] + rest
