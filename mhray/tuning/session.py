@@ -22,6 +22,7 @@ from mhray.training.origin import origin
 from mhray.training.parts import build
 from mhray.training.run import compose_run
 from mhray.tuning.checked_study import CheckedStudy
+from mhray.tuning.confirmation import study_of_runs
 from mhray.tuning.console import console_on
 from mhray.tuning.differences import Difference
 from mhray.tuning.enqueued import first_trials
@@ -34,6 +35,7 @@ from mhray.tuning.page.writing import REPORT, write_report
 from mhray.tuning.plan import print_headline
 from mhray.tuning.quoting import leave_speeds
 from mhray.tuning.rebuilding import Rebuilding
+from mhray.tuning.record import TrialRecord
 from mhray.tuning.recording import MlflowObserver, open_recorder
 from mhray.tuning.report import best_of, print_result
 from mhray.tuning.running import run_missing
@@ -172,7 +174,7 @@ def _start(opened: _Opened, command: str) -> int:
         if run_missing(checked, journal, mlflow, console):
             code = _end(checked, journal, mlflow, console)
             if is_first_start:
-                leave_speeds(checked, journal.ended(), journal.spent.seconds)
+                leave_speeds(checked, _all_ended(checked, journal), journal.spent.seconds)
             return code
         mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.study.selection))
     except FailingTrialsError as error:
@@ -212,6 +214,15 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
             soft_wrap=True,
         )
     return DONE if best_of(records, checked.study.selection) else FAILED
+
+
+def _all_ended(checked: CheckedStudy, journal: Journal) -> list[TrialRecord]:
+    """Trials and runs that confirm them: all that a start's time went into."""
+    confirm = checked.study.confirm
+    if confirm is None:
+        return journal.ended()
+    runs = journal.confirmations(study_of_runs(checked.study, confirm))
+    return [*journal.ended(), *runs.ended()]
 
 
 def _say_that_it_is_away(mlflow: MlflowObserver, console: Console) -> None:
