@@ -11,6 +11,7 @@ from mhray.tuning.record import BASELINE
 from mhray.tuning.weak_heads import weak_heads
 
 PER_DIMENSION = 5  # complete trials for each searched number, below which a space is hardly seen
+ENDING = 2  # models that a study ends with: its winner, and what that is compared with
 FAILURES = "checkpoints/<trial>/failure.txt"
 _ANY_COUNT = 2  # of classes: what is at chance follows from the metrics alone
 
@@ -62,13 +63,18 @@ def _shown_to_test(material: Material) -> Iterator[str]:
         return
     ends_with = {BASELINE, material.best.number}
     earlier = [record.number for record in material.tested if record.number not in ends_with]
+    shown, now = material.shown_to_test, f"trial {material.best.number} wins now"
     if earlier:
         trials = listed([f"trial {number}" for number in earlier])
-        yield (
-            f"This study has shown {len(material.tested)} models to the test batch: {trials} won "
-            f"before it went on, and trial {material.best.number} wins now. The more models a test "
-            "batch has seen, the less it says of the last one."
-        )
+        told = f"{trials} won before it went on, and {now}"
+    elif shown > ENDING:
+        told = "some won before it went on"
+    else:
+        return
+    yield (
+        f"This study has shown {shown} models to the test batch: {told}. The more models a test "
+        "batch has seen, the less it says of the last one."
+    )
 
 
 def _edges(material: Material) -> Iterator[str]:

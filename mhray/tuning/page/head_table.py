@@ -18,7 +18,7 @@ def head_table(material: Material) -> Section:
         return Section("Heads", (text("No trial is complete."),))
     table = Table(
         ("head", pair.best_name, pair.other_name, "difference", "best on this head")
-        + (("test: best", "test: the other") if material.tested else ()),
+        + (("test: best", "test: the other") if material.shown_to_test else ()),
         tuple(_row(material, pair, metric, word) for metric, word in _rows(material, pair)),
     )
     return Section("Heads", (table, text(*_notes(material))))
@@ -66,7 +66,7 @@ def _row(material: Material, pair: _Pair, metric: str, word: str) -> tuple[str, 
     other = _validated(material, pair.other).get(metric)
     change = "-" if own is None or other is None else change_of(metric, own - other)
     cells = [word, value_of(metric, own), value_of(metric, other), change, _best(material, metric)]
-    if material.tested:
+    if material.shown_to_test:
         on_test = metric.replace("val/", "test/", 1)
         tested = [each.test.get(on_test) if each else None for each in (pair.best, pair.other)]
         cells += [value_of(on_test, value) for value in tested]
@@ -98,8 +98,8 @@ def _notes(material: Material) -> Iterator[str]:
         "So are the best on one head: each was picked from all complete trials for that number, "
         "which flatters it, and none of them was shown to the test split for it."
     )
-    if material.tested:
-        shown = counted(len(material.tested), "model")
+    if material.shown_to_test:
+        shown = counted(material.shown_to_test, "model")
         yield f"This study has shown {shown} to the test batch."
     else:
         yield "No model was shown to the test batch yet."

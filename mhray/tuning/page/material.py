@@ -94,9 +94,20 @@ class Material:
 
     @cached_property
     def tested(self) -> tuple[TrialRecord, ...]:
-        """The trials that were shown to the test split, and the runs that confirm them."""
+        """The trials that were shown to the test split."""
+        return tuple(record for record in self.records if record.test)
+
+    @property
+    def shown_to_test(self) -> int:
+        """How many models the test split has seen, of trials and of runs with fresh seeds."""
         runs = self.confirmation.runs if self.confirmation else ()
-        return tuple(record for record in (*self.records, *runs) if record.test)
+        return len(self.tested) + sum(bool(run.test) for run in runs)
+
+    @property
+    def winner(self) -> TrialRecord | None:
+        """The run with a fresh seed that the study ends with; None if none has won."""
+        state = self.confirmation
+        return state.median_run(state.winner) if state and state.winner else None
 
     @property
     def ended(self) -> float:

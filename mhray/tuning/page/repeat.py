@@ -13,10 +13,12 @@ from mhray.tuning.study import dump_study
 def repeat(material: Material) -> Section:
     """The best trial's command, the study's, versions, commit, data and split."""
     blocks: list[Block] = []
-    if material.best is not None:
+    best = material.winner or material.best
+    if best is not None:
         own = Path(material.config_dir) if material.config_dir else None
-        line = reproduce_line(material.best.overrides, material.best.seed, own)
-        blocks += [text(f"The best trial, {material.best.number}:"), Code(line)]
+        line = reproduce_line(best.overrides, best.seed, own)
+        name = best.candidate or f"trial {best.number}"
+        blocks += [text(f"The best, {name}:"), Code(line)]
     if material.command:
         blocks += [text("The study, resumed or shown again:"), Code(material.command)]
     blocks += [

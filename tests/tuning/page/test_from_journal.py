@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import pytest
 
+from mhray.tuning.confirmation import Confirmation, study_of_runs
 from mhray.tuning.journal import Journal
 from mhray.tuning.page.contents import sections_of
 from mhray.tuning.page.html import html
 from mhray.tuning.page.material import material_of
 from mhray.tuning.page.plotly import drawn
+from mhray.tuning.study import Study, dump_study
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,28 @@ def test_what_is_changed_in_the_journal_is_changed_on_the_page(place, table, key
     assert shown not in page_of(place)
     change(place, table, key, now)
     assert shown in page_of(place)
+
+
+def test_what_fresh_seeds_have_shown_is_on_the_page(a_material, a_journal, tmp_path):
+    material = a_material(4)
+    confirm = {"top": 1, "seeds": 2, "max_seeds": 2}
+    study = Study.model_validate({**dump_study(material.study), "confirm": confirm})
+    journal = a_journal(replace(material, study=study), tmp_path / "planted")
+    train_what_is_wanted(journal, study)
+    told = page_of(tmp_path / "planted" / "journal.db")
+    assert "over 2 fresh seeds" in told
+    assert "Fresh seeds" in told
+    assert "Each was trained with one seed" not in told
+
+
+def train_what_is_wanted(journal, study):
+    runs = journal.confirmations(study_of_runs(study, study.confirm))
+    row = journal.trials()[0].epochs[-1]
+    while wanted := Confirmation(study, study.confirm, journal.trials(), runs.trials()).wanted():
+        run, seed = wanted[0].candidate, wanted[0].seed
+        number = runs.add(run.name, run.with_seed(seed), seed).number
+        runs.add_epoch(number, replace(row, epoch=1, best=row.best))
+        runs.end(number, "COMPLETE", value=row.best)
 
 
 def test_each_figure_changes_with_the_values_that_it_draws(a_material):
