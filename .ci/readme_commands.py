@@ -170,6 +170,16 @@ def served_and_asked(command: str, state: Path) -> None:
         sys.exit(f"the served model answered {rows}")
 
 
+def on_the_short_study(command: str, state: Path) -> None:
+    """On the study of the short sweep; where two are wanted, on it and itself."""
+    run(re.sub(r"studies/\w+", f"{state}/studies/loss_weights", command), state)
+
+
+def studies_of_the_short_sweep(command: str, state: Path) -> None:
+    """In the storage of the short sweep."""
+    run(command, state, f"{state}/studies")
+
+
 def started_and_stopped(command: str, state: Path) -> None:
     """Start the UI on the short sweep's database, see that it answers, stop it."""
     words = [*shlex.split(command), f"PORT={PORT}", f"DB={state}/mlflow.db"]
@@ -233,6 +243,10 @@ RUNNERS = {
     "python -m mhray.data.prepare cifar100": small_archive,
     "python -m mhray.data.prepare raw": on_multimnist,
     "python -m mhray.data.inspect": on_multimnist,
+    "python -m mhray.report": on_the_short_study,
+    "python -m mhray.compare": on_the_short_study,
+    "python -m mhray.replay": on_the_short_study,
+    "python -m mhray.studies": studies_of_the_short_sweep,
     "python -m mhray.predict": on_a_picture,
     "python -m mhray.export": on_a_picture,
     "mlflow models serve": served_and_asked,

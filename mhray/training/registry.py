@@ -74,6 +74,17 @@ class Registered:
     alias: str
     why_not: str
 
+    def __str__(self) -> str:
+        """What a user is told of it.
+
+        >>> str(Registered("models:/m/2", "", "version 1 is, of other data or by another metric"))
+        'models:/m/2; not the champion: version 1 is, of other data or by another metric'
+        """
+        if not self.why_not:
+            return f"{self.uri}, the {self.alias}"
+        alias = f", the {self.alias}" if self.alias else ""
+        return f"{self.uri}{alias}; not the champion: {self.why_not}"
+
 
 def log_best_model(
     network: MultiheadNetwork,

@@ -19,7 +19,7 @@ from mhray.errors import StorageError
 from mhray.training.epochs import Selection
 from mhray.training.network_spec import NetworkSpec
 from mhray.training.origin import reproduce_line
-from mhray.training.registry import Standing, log_best_model
+from mhray.training.registry import Registered, Standing, log_best_model
 from mhray.training.resume import why_not_whole
 from mhray.training.run import compose_run, evaluate_test, load_model
 from mhray.training.trial_files import BEST
@@ -92,8 +92,10 @@ class Outcome:
             numbers = sorted({state.median_run(each).number for each in ending})
             self._test(numbers, self.runs, self.mlflow.of_confirmations())
 
-    def publish(self, report: Path, *, anew: bool = False) -> None:
+    def publish(self, report: Path, *, anew: bool = False) -> Registered | None:
         """Put artifacts and the best model into MLflow, unless they are there already.
+
+        Returns the model, if it was registered now.
 
         Args:
             report: the directory that holds the study's report.
@@ -106,7 +108,7 @@ class Outcome:
         best = self.best()
         self.mlflow.study_ended("COMPLETE" if best else "FAIL", best, self.journal.ended())
         if best is None or self.mlflow.recorder.flush(DELIVERY_SECONDS) > 0:
-            return
+            return None
         self._note_run_ids()
         model = [_place_of(best), self.mlflow.tracking.destination]
         published = [*model, len(self.journal.ended())]
@@ -114,9 +116,11 @@ class Outcome:
         if anew or before != published:
             config = compose_run(best.overrides, self.config_dir)
             self._log_artifacts(best, config, report)
-            if anew or before[: len(model)] != model:
-                self._register(best, config)
+            is_new = anew or before[: len(model)] != model
+            registered = self._register(best, config) if is_new else None
             self.journal.set_published(published)
+            return registered
+        return None
 
     def _test(self, numbers: Sequence[int], journal: Journal, mlflow: MlflowObserver) -> None:
         for number in numbers:
@@ -143,9 +147,9 @@ class Outcome:
             report=report,
         )
 
-    def _register(self, best: TrialRecord, config: DictConfig) -> None:
+    def _register(self, best: TrialRecord, config: DictConfig) -> Registered | None:
         if self.study.mlflow.register_best_as is None:
-            return
+            return None
         datamodule, module = load_model(config, self._checkpoint_of(best))
         arguments: dict[str, Any] = OmegaConf.to_container(config.model.net)  # type: ignore[assignment]
         spec = NetworkSpec(
@@ -159,7 +163,7 @@ class Outcome:
             channel_std=datamodule.channel_std,
         )
         line = reproduce_line(best.overrides, best.seed, self.config_dir)
-        log_best_model(
+        return log_best_model(
             module.net,
             spec,
             example_images=_example_images(datamodule.data_dir),

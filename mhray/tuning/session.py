@@ -217,7 +217,8 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
         outcome.confirmation(),
     )
     try:
-        outcome.publish(page.parent)
+        if registered := outcome.publish(page.parent):
+            console.print(f"registered: {registered}", markup=False, soft_wrap=True)
     except NoAnswerError as error:
         console.print(
             f"MLflow is away ({error}): the same command registers the model",

@@ -92,6 +92,10 @@ class Verdict:
             *(f"{name} failed with a fresh seed, and is out" for name in self.state.failed),
         ]
 
+    def answer(self) -> list[str]:
+        """Who won, and what weights are worth; the rest of :meth:`sentences` is detail."""
+        return [*self._who(), *self._on_weights()]
+
     def table(self) -> Table:
         """The candidates, and what each reached with its fresh seeds."""
         metric = self.state.study.select.metric

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from mhray.tuning.confirmation import Confirmation
 from mhray.tuning.page.blocks import Section, text
 from mhray.tuning.page.cautions import cautions_of
-from mhray.tuning.page.confirmed import verdict_of, verdict_sentences
+from mhray.tuning.page.confirmed import verdict_of, whole
 from mhray.tuning.page.material import Material
 from mhray.tuning.page.wording import change_of, counted, listed, value_of
 from mhray.tuning.record import BASELINE
@@ -38,7 +38,7 @@ def answer_sentences(material: Material) -> Iterator[str]:
         yield from _searched(material)
         yield from _on_test(material)
         return
-    yield from verdict_sentences(verdict)
+    yield from whole(verdict.answer())
     yield from _confirmed_on_test(verdict.state)
 
 

@@ -1,5 +1,7 @@
 """What fresh seeds say of the best trials: the confirmation's verdict and its candidates."""
 
+from collections.abc import Sequence
+
 from mhray.tuning.page.blocks import Section, Table, points, text
 from mhray.tuning.page.material import Material
 from mhray.tuning.page.wording import counted, value_of
@@ -17,9 +19,13 @@ def verdict_of(material: Material) -> Verdict | None:
     return Verdict(state, {**heads, **SHOWN})
 
 
-def verdict_sentences(verdict: Verdict) -> list[str]:
-    """The result, in whole sentences."""
-    return [f"{said[0].upper()}{said[1:]}." for said in verdict.sentences()]
+def whole(sentences: Sequence[str]) -> list[str]:
+    """Sentences of a verdict as a page has them.
+
+    >>> whole(["trial 3 beats trial 0 by 1.2 ± 0.4 points"])
+    ['Trial 3 beats trial 0 by 1.2 ± 0.4 points.']
+    """
+    return [f"{said[0].upper()}{said[1:]}." for said in sentences]
 
 
 def confirmed(material: Material) -> Section:
@@ -35,7 +41,7 @@ def confirmed(material: Material) -> Section:
         "Fresh seeds",
         (
             Table(header, rows, ends_in_words=True),
-            points(verdict_sentences(verdict)),
+            points(whole(verdict.sentences())),
             text(
                 "Each candidate was trained again with the same fresh seeds, and the best median "
                 "wins. All intervals of this section hold together in 19 of 20 studies."
