@@ -1,11 +1,13 @@
 """``python -m mhray.sweep``: one study, started, resumed, or only checked."""
 
 import argparse
+import os
 import shlex
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import mhray
 from mhray.errors import (
@@ -18,7 +20,7 @@ from mhray.errors import (
 from mhray.training.project import as_shipped, shipped_directory
 from mhray.tuning.console import console_on
 from mhray.tuning.plan import check, print_plan
-from mhray.tuning.stopping import FROM_A_MACHINE, handled
+from mhray.tuning.stopping import FROM_A_MACHINE, ended_in_time, handled
 from mhray.tuning.study_file import read_study
 
 EXAMPLES = """\
@@ -52,7 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = parser().parse_intermixed_args(arguments)
     try:
-        with handled(FROM_A_MACHINE, signal.default_int_handler):
+        with (
+            os.fdopen(os.dup(2), "w", encoding="utf-8") as terminal,
+            ended_in_time(lambda: _end_now(options, terminal)),
+            handled(FROM_A_MACHINE, signal.default_int_handler),
+        ):
             return _run(options)
     except (FullDiskError, RayLostError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -64,8 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _stopped(options)
 
 
-def _stopped(options: argparse.Namespace) -> int:
-    print(f"stopped; resume with: {_command(options)}", file=sys.stderr)
+def _end_now(options: argparse.Namespace, terminal: TextIO) -> None:
+    """End wherever the sweep stands, and while what it prints goes to its log."""
+    code = _stopped(options, terminal)
+    terminal.flush()
+    os._exit(code)
+
+
+def _stopped(options: argparse.Namespace, terminal: TextIO | None = None) -> int:
+    print(f"stopped; resume with: {_command(options)}", file=terminal or sys.stderr)
     return 3
 
 

@@ -7,6 +7,7 @@ second one came after a while. What was ignored from the start, as under nohup, 
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -15,6 +16,7 @@ FROM_A_PERSON = signal.SIGINT
 FROM_A_MACHINE = (signal.SIGTERM, signal.SIGHUP)
 # Kubernetes kills after 30 s, Slurm by default too; MLflow is told in what is left of it.
 LONGEST_SECONDS = 20.0
+LAST_SECONDS = 28.0
 
 
 @contextmanager
@@ -60,3 +62,33 @@ def _an_alarm_interrupts() -> Iterator[None]:
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@contextmanager
+def ended_in_time(end: Callable[[], object], seconds: float = LAST_SECONDS) -> Iterator[None]:
+    """Calls ``end``, in a thread of its own, if the block goes on so long after a machine's signal.
+
+    A signal may be for Ray's processes as well. The main thread then hears nothing any more: it
+    waits in Ray's code for those that are gone, until that ends the process without a word.
+    """
+    heard, tell = os.pipe()
+    os.set_blocking(tell, False)
+    over = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(heard, over, end, seconds), daemon=True)
+    watcher.start()
+    # Written to by the system's own handler, wherever the main thread is.
+    before = signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        over.set()
+        os.close(tell)
+        watcher.join()
+
+
+def _watch(heard: int, over: threading.Event, end: Callable[[], object], seconds: float) -> None:
+    with open(heard, "rb", buffering=0) as pipe:
+        while number := pipe.read(1):
+            if number[0] in FROM_A_MACHINE and not over.wait(seconds):
+                end()

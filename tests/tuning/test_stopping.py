@@ -1,11 +1,13 @@
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
 from mhray.tuning import stopping
-from mhray.tuning.stopping import handled, signals_stop
+from mhray.tuning.stopping import ended_in_time, handled, signals_stop
 
 ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -56,3 +58,33 @@ def test_a_hangup_under_nohup_stays_ignored(asked):
     with handled((signal.SIGHUP,), signal.SIG_IGN), signals_stop(asked):
         os.kill(os.getpid(), signal.SIGHUP)
     assert asked.times == 0
+
+
+# Its main thread waits where no signal is heard, as in Ray's code for a Ray that is gone.
+DEAF = """
+import ctypes, os, signal, sys
+from mhray.tuning.stopping import ended_in_time, handled
+
+with ended_in_time(lambda: os._exit(3), seconds=0.1):
+    with handled((signal.SIGTERM, signal.SIGINT), signal.default_int_handler):
+        mutex = ctypes.create_string_buffer(256)
+        ctypes.CDLL(None).pthread_mutex_lock(mutex)
+        print("deaf", flush=True)
+        ctypes.CDLL(None).pthread_mutex_lock(mutex)
+"""
+
+
+def test_a_main_thread_that_hears_nothing_is_ended_in_time():
+    command = [sys.executable, "-c", DEAF]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "deaf\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_ends_by_itself_is_left_alone(number):
+    ends = []
+    with ended_in_time(lambda: ends.append(1)), handled((number,), lambda *_: None):
+        os.kill(os.getpid(), number)
+    assert ends == []
