@@ -16,8 +16,10 @@ IN_PLACE = {
     "mhray/training/chatter.py",
     "mhray/training/outbox.py",
     "mhray/training/served_model.py",
+    "mhray/training/staging.py",
     "mhray/tuning/search.py",
     "mhray/tuning/lock.py",
+    "mhray/tuning/terms.py",
 }
 
 

@@ -41,10 +41,10 @@ def one_trial(small_data):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 6 MiB."""
+    """A file system of 16 MiB, of which a report takes five."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no small disk: only root may mount one, and not everywhere")
     yield place

@@ -3,6 +3,7 @@
 No Ray is imported here: a study is checked without it.
 """
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -125,4 +126,4 @@ def _fitting(there: float, each: float) -> int:
     >>> _fitting(1, 0.1), _fitting(2, 0.7)
     (10, 2)
     """
-    return int(there / each + ROUNDING)
+    return int(min(there / each + ROUNDING, sys.maxsize))  # of memory nobody may know how much

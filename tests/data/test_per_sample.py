@@ -40,7 +40,7 @@ def test_an_epoch_has_its_order_whenever_it_is_run(images_seen):
 
 def test_a_batch_that_ranks_cannot_share_is_refused(images_seen):
     with pytest.raises(ConfigError) as error:
-        images_seen(40, InOrder(), Rank(0, 3))
+        images_seen(40, InOrder(), Rank(0, 9))
     assert str(error.value) == (
-        "data.batch_size: 8 images cannot be shared by 3 workers; write a multiple of 3"
+        "data.batch_size: 8 images cannot be shared by 9 workers; write 9 or more"
     )
