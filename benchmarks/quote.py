@@ -45,7 +45,7 @@ def extract(directory):
     study = Study.model_validate(attributes["study"])
     journal = Journal.open(study, directory)
 
-    places = parallel_trials(study.resources, capacity())
+    places = parallel_trials(study.resources, capacity(None))
     records = journal.ended()
     own_load = partial(load_of, compose_run, read_heads_of(compose_run(fixed_overrides(study)))[1])
     speed = speed_of(records, own_load, places, attributes["seconds"], "here")
