@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.file.suffix != ".onnx":
             raise ConfigError(f"{options.file}: is no name of an ONNX file; write one in .onnx")
-        # MLflow and torch take seconds to import.
+        # MLflow takes seconds to import.
         from mhray.training.loading import load_registered  # noqa: PLC0415
         from mhray.training.onnx_export import export_onnx  # noqa: PLC0415
 

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         pictures = find_pictures(options.pictures)
-        # MLflow and torch take seconds to import.
+        # MLflow takes seconds to import.
         from mhray.training.loading import load_registered  # noqa: PLC0415
 
         table = load_registered(options.model, options.tracking_uri).answers_to(pictures)
