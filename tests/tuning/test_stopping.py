@@ -21,15 +21,6 @@ class Asked:
         return self.times == 1
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_ignored():
-    """As under nohup, or in the background of a shell."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in ALL}
-    yield
-    for number, kept in before.items():
-        signal.signal(number, kept)
-
-
 @pytest.fixture
 def asked():
     return Asked()
