@@ -25,30 +25,6 @@ pytest.register_assert_rewrite(
 ROOT = Path(__file__).resolve().parent.parent
 
 
-# Whole sweeps and worker groups. They come first, so that no worker is left alone with one.
-LONG = {
-    "test_failing_trials.py",
-    "test_ranks.py",
-    "test_safety.py",
-    "test_schedulers_end_to_end.py",
-    "test_sweep_command.py",
-    "test_workers.py",
-}
-SHARES = 3  # of `make test`, whose workers begin with a third of the tests each
-
-
-def pytest_collection_modifyitems(items):
-    long = [item for item in items if item.path.name in LONG]
-    short = [item for item in items if item.path.name not in LONG]
-    size = -(-len(items) // SHARES)
-    shares = []
-    for share in (long[first::SHARES] for first in range(SHARES)):
-        missing = size - len(share)
-        shares += share + short[:missing]
-        del short[:missing]
-    items[:] = shares + short
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _no_signal_is_ignored():
     """As some are under nohup, or in the background of a shell, for all processes of the tests."""
