@@ -217,7 +217,8 @@ def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, consol
         outcome.confirmation(),
     )
     try:
-        if registered := outcome.publish(page.parent):
+        registered = outcome.publish(page.parent)
+        if registered and registered.why_not:
             console.print(f"registered: {registered}", markup=False, soft_wrap=True)
     except NoAnswerError as error:
         console.print(
