@@ -21,7 +21,7 @@ from tests.chaos.targets import TARGETS, Target
 
 LONGEST = 420.0
 DEATH_SECONDS = 90.0
-PATIENCE = 60.0  # Ray looks now and then whether the parents of its processes live
+PATIENCE = 300.0  # Ray looks now and then whether the parents of its processes live
 MOST_STARTS = 4
 # The last moments of a sweep are not drawn: this machine may be a little faster than it was.
 LAST_PART = 0.95
