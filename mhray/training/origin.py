@@ -36,8 +36,17 @@ def reproduce_line(overrides: Sequence[str], seed: int, config_dir: Path | None 
     >>> reproduce_line(["data.source=null"], 12345)
     'python -m mhray.train data.source=null seed=12345'
     """
+    return train_command(with_seed(overrides, seed), config_dir)
+
+
+def with_seed(overrides: Sequence[str], seed: int) -> list[str]:
+    """All overrides of a run: a trial's own, and its seed where they do not name it.
+
+    >>> with_seed(["data.source=null"], 7), with_seed(["seed=7"], 7)
+    (['data.source=null', 'seed=7'], ['seed=7'])
+    """
     own = f"seed={seed}"
-    return train_command([*overrides, *([] if own in overrides else [own])], config_dir)
+    return [*overrides, *([] if own in overrides else [own])]
 
 
 def commit() -> str:

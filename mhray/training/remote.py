@@ -107,13 +107,6 @@ class RemoteDirectory:
             except FileNotFoundError:
                 return
 
-    def remove_all(self) -> None:
-        """Have nothing left of it."""
-        with _reaching(self.uri):
-            files, path = _opened(self.uri)
-            if files.get_file_info(path).type == FileType.Directory:
-                files.delete_dir(path)
-
 
 @cache
 def _opened(uri: str) -> tuple[FileSystem, str]:

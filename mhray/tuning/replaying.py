@@ -13,7 +13,7 @@ from pathlib import Path
 from mhray.data.batches import fingerprint
 from mhray.errors import ConfigError
 from mhray.training.epochs import EpochRow
-from mhray.training.origin import origin
+from mhray.training.origin import origin, with_seed
 from mhray.training.run import Report, compose_run
 from mhray.training.workers import run
 from mhray.tuning.journal import Journal
@@ -72,8 +72,7 @@ def replay(journal: Journal, record: TrialRecord, directory: Path, report: Repor
     """
     about = journal.about()
     config_dir = Path(about.config_dir) if about.config_dir else None
-    seed = [] if f"seed={record.seed}" in record.overrides else [f"seed={record.seed}"]
-    overrides = [*record.overrides, *seed]
+    overrides = with_seed(record.overrides, record.seed)
     config = compose_run(overrides, config_dir)
     found: list[EpochRow] = []
 
