@@ -40,6 +40,7 @@ from mhray.errors import MhrayError, WorkerLostError
 from mhray.training.connection import connected
 from mhray.training.directory import make_directory
 from mhray.training.epochs import EpochRow
+from mhray.training.links import LinkedTorch
 from mhray.training.mistakes import check_shares
 from mhray.training.ray_address import find_ray
 from mhray.training.result import RunResult
@@ -119,6 +120,7 @@ def _run_on_group(
     trainer = TorchTrainer(
         _loop_of_one_worker,
         train_loop_config=plan,
+        torch_config=LinkedTorch(),
         scaling_config=_scaling(config),
         run_config=RunConfig(
             name="ray",

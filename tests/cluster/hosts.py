@@ -2,7 +2,8 @@
 
 A host is the namespaces of one process that sleeps, and all hosts hang on a switch, which is a
 namespace too. So nothing of them is seen from outside, and all ends with these processes. What lies
-below ``/mnt`` is a host's own, its home included; the rest of the disk is shared, as by NFS.
+below ``/mnt`` is a host's own, its home included; the rest of the disk is shared, as by NFS. Its
+name means a loopback address, as Debian's installer has it.
 """
 
 import os
@@ -201,7 +202,7 @@ def _setup(host: Host) -> str:
         hostname {host.name}
         mount -t tmpfs host /mnt
         mount -t tmpfs shm /dev/shm
-        printf '127.0.0.1 localhost\\n{host.address} {host.name}\\n' > /mnt/hosts
+        printf '127.0.0.1 localhost\\n127.0.1.1 {host.name}\\n' > /mnt/hosts
         mount --bind /mnt/hosts /etc/hosts
         mkdir -p {HOME}/.ray
         echo {TOKEN} > {HOME}/.ray/auth_token
