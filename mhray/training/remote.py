@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import fsspec
 from pyarrow import ArrowException
@@ -106,6 +107,21 @@ class RemoteDirectory:
                 files.delete_file(f"{path}/{name}")
             except FileNotFoundError:
                 return
+
+    def remove_all(self) -> None:
+        """Have no such directory."""
+        with _reaching(self.uri):
+            files, path = _opened(self.uri)
+            try:
+                files.delete_dir(path)
+            except FileNotFoundError:
+                return
+
+    def as_train_has_it(self) -> dict[str, Any]:
+        """This directory in the words of Ray Train's ``RunConfig``."""
+        with _reaching(self.uri):
+            files, path = _opened(self.uri)
+        return {"storage_path": path, "storage_filesystem": files}
 
 
 @cache

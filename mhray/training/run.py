@@ -174,10 +174,13 @@ def train(
     seed_everything(config.seed, verbose=False)
     datamodule, module = build(config)
 
+    results: list[RunResult] = []
+
     def record(row: EpochRow) -> None:
+        results.append(_result_of(config, reporter, row, trainer, datamodule, overrides))
         # A trial may be stopped as soon as it reports, so its result stands before that.
         if trainer.is_global_zero:
-            _result_of(config, reporter, row, trainer, datamodule, overrides).write(directory)
+            results[-1].write(directory)
         report(row)
 
     selection = Selection.of(config)
@@ -195,7 +198,7 @@ def train(
     reporter.report_at_least_once()
     if not reporter.has_reported:
         raise ConfigError("trainer.max_epochs: no epoch was trained; write 1 or more")
-    return RunResult.read(directory)
+    return results[-1]
 
 
 def evaluate_test(config: DictConfig, checkpoint: Path) -> dict[str, float]:

@@ -6,18 +6,21 @@ store before its epoch is reported; the driver has a copy of what it has asked f
 """
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from typing_extensions import override
 
+from mhray.durable import replacing
+from mhray.training.group_files import BEST, LAST, RESULT, TRAIN, GroupFiles
 from mhray.training.remote import RemoteDirectory
 from mhray.training.result import RunResult
 
-LAST, BEST, RESULT = "last.ckpt", "best.ckpt", "result.json"
 WORDS = ("failure.json", "failure.txt")
 
 
@@ -57,6 +60,21 @@ class TrialFiles:
     def holds_checkpoints(self) -> bool:
         """Whether there is a checkpoint of any trial."""
         return any(Path(self.root).glob("*/*.ckpt"))
+
+    def take_over(self, number: int, parent: int) -> None:
+        """Have a trial's checkpoints be those of another.
+
+        Raises:
+            OSError: they cannot be copied.
+            StorageError: the store says so.
+        """
+        for name in (BEST, LAST):
+            with replacing(self.directory(number) / name) as draft:
+                shutil.copyfile(self.directory(parent) / name, draft)
+
+    def of_group(self, number: int) -> GroupFiles:
+        """The files of a trial as several workers have them, who may be on several hosts."""
+        return GroupFiles(str(self.directory(number)))
 
 
 @dataclass(frozen=True)
@@ -114,6 +132,15 @@ class FilesInStore(TrialFiles):
         folders = [remote.below(name) for name in remote.folders()]
         return any(LAST in folder.names() for folder in folders)
 
+    @override
+    def take_over(self, number: int, parent: int) -> None:
+        for name in (BEST, LAST):
+            self._remote(parent).copy(name, self._remote(number))
+
+    @override
+    def of_group(self, number: int) -> GroupFiles:
+        return GroupInStore(str(self.directory(number)), self, number)
+
     def _remote(self, number: int) -> RemoteDirectory:
         return RemoteDirectory(self.uri).below(str(number))
 
@@ -123,6 +150,47 @@ class FilesInStore(TrialFiles):
             if file.is_file() and _written(file) > _written(sent):
                 self._remote(number).send(file)
                 os.utime(_touched(sent), ns=(_written(file), _written(file)))
+
+
+@dataclass(frozen=True)
+class GroupInStore(GroupFiles):
+    """The files of a trial in an object store: each worker has a directory of its own.
+
+    Attributes:
+        files: of all trials.
+        number: of the trial.
+    """
+
+    files: FilesInStore
+    number: int
+
+    @override
+    @contextmanager
+    def at_hand(self) -> Iterator[Path]:
+        with self.files.at_hand(self.number) as directory:
+            yield directory
+
+    @override
+    def keep(self, directory: Path) -> None:
+        self.files.keep(self.number, directory)
+
+    @override
+    def storage(self) -> dict[str, Any]:
+        return self._remote.as_train_has_it()
+
+    @override
+    def clear(self) -> None:
+        self._remote.below(TRAIN).remove_all()
+
+    @override
+    def result(self) -> RunResult:
+        with TemporaryDirectory() as folder:
+            self._remote.fetch(RESULT, Path(folder) / RESULT)
+            return RunResult.read(Path(folder))
+
+    @property
+    def _remote(self) -> RemoteDirectory:
+        return RemoteDirectory(self.files.uri).below(str(self.number))
 
 
 def _written(file: Path) -> int:

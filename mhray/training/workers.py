@@ -10,13 +10,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from ray.exceptions import RayActorError
 from ray.train import (
     Checkpoint,
@@ -40,6 +40,7 @@ from mhray.errors import MhrayError, WorkerLostError
 from mhray.training.connection import connected
 from mhray.training.directory import make_directory
 from mhray.training.epochs import EpochRow
+from mhray.training.group_files import LAST, TRAIN, GroupFiles
 from mhray.training.links import LinkedTorch
 from mhray.training.mistakes import check_shares
 from mhray.training.ray_address import find_ray
@@ -57,10 +58,12 @@ def run(
     overrides: Sequence[str] = (),
     resume_from: Path | None = None,
     restarts: int = 1,
+    shared: GroupFiles | None = None,
 ) -> RunResult:
     """Train one model on ``config.workers`` workers; see :func:`mhray.training.run.train`.
 
     A group of workers that fails is started again ``restarts`` times, from its last checkpoint.
+    ``shared`` is ``directory`` as several workers have it, where they do not see it by its path.
 
     Raises:
         ConfigError: the batch cannot be cut into as many slices as there are workers.
@@ -69,13 +72,38 @@ def run(
     if config.workers == 1:
         return _run_here(config, directory, report, overrides, resume_from)
     check_shares(config)
+    make_directory(directory)
+    files = shared or GroupFiles(str(directory.resolve()))
+    group = _Group(config, files, tuple(overrides), _below(directory, resume_from))
     # In a trial Ray is connected already, and the sweep hands out the data.
     if ray.is_initialized():
-        return _run_on_group(config, directory, report, overrides, resume_from, restarts)
+        return _run_on_group(group, report, restarts)
     data_dir, ray_there = Path(config.data.data_dir).resolve(), find_ray()
     config.data.data_dir = str(data_dir)
     with connected(ray_there, needs_dashboard=True), shared_data(data_dir, ray_there):
-        return _run_on_group(config, directory, report, overrides, resume_from, restarts)
+        return _run_on_group(group, report, restarts)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A run on several workers; travels to them.
+
+    Attributes:
+        files: its directory.
+        resume_from: a checkpoint, by its path or from that directory; empty if there is none.
+    """
+
+    config: DictConfig
+    files: GroupFiles
+    overrides: tuple[str, ...]
+    resume_from: str
+
+
+def _below(directory: Path, checkpoint: Path | None) -> str:
+    """A checkpoint from a directory that others may have elsewhere, if it lies there."""
+    if checkpoint is None:
+        return ""
+    return str(checkpoint.relative_to(directory) if directory in checkpoint.parents else checkpoint)
 
 
 def _run_here(
@@ -98,41 +126,27 @@ def _run_here(
     return returned
 
 
-def _run_on_group(
-    config: DictConfig,
-    directory: Path,
-    report: Report,
-    overrides: Sequence[str],
-    resume_from: Path | None,
-    restarts: int,
-) -> RunResult:
-    make_directory(directory)
+def _run_on_group(group: _Group, report: Report, restarts: int) -> RunResult:
     rows: Queue = Queue(maxsize=1, actor_options={"num_cpus": 0})
-    plan = {
-        "config": OmegaConf.to_container(config),
-        "directory": str(directory.resolve()),
-        "overrides": list(overrides),
-        "resume_from": resume_from and str(resume_from),
-    }
     # A name seen before resumes by itself, so nothing of an earlier run may lie there.
-    shutil.rmtree(directory / "ray", ignore_errors=True)
+    group.files.clear()
     forward: Any = ForwardRows(rows)
     trainer = TorchTrainer(
         _loop_of_one_worker,
-        train_loop_config=plan,
+        train_loop_config={"group": group},
         torch_config=LinkedTorch(),
-        scaling_config=_scaling(config),
+        scaling_config=_scaling(group.config),
         run_config=RunConfig(
-            name="ray",
-            storage_path=str(directory.resolve()),
+            name=TRAIN,
             callbacks=[forward],
             failure_config=FailureConfig(max_failures=restarts),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
+            **group.files.storage(),
         ),
     )
     _forward_while(trainer.fit, rows, report)
-    shutil.rmtree(directory / "ray", ignore_errors=True)
-    return RunResult.read(directory)
+    group.files.clear()
+    return group.files.result()
 
 
 def _scaling(config: DictConfig) -> ScalingConfig:
@@ -227,35 +241,39 @@ def _find_data(config: DictConfig) -> None:
 
 
 def _loop_of_one_worker(plan: dict[str, Any]) -> None:
-    config = OmegaConf.create(plan["config"])
-    torch.set_num_threads(max(1, int(config.per_worker.cpus)))
-    _find_data(config)
-    directory = Path(plan["directory"])
-    resume_from = plan["resume_from"] and Path(plan["resume_from"])
-    with tempfile.TemporaryDirectory() as restored:
-        checkpoint = get_checkpoint()
-        if checkpoint is not None:
-            resume_from = Path(checkpoint.to_directory(restored)) / "last.ckpt"
+    group: _Group = plan["group"]
+    torch.set_num_threads(max(1, int(group.config.per_worker.cpus)))
+    _find_data(group.config)
+    with group.files.at_hand() as directory, tempfile.TemporaryDirectory() as restored:
         train(
-            config,
+            group.config,
             directory,
-            report=lambda row: _report_from_worker(row, directory),
-            overrides=plan["overrides"],
+            report=lambda row: _report_from_worker(row, group.files, directory),
+            overrides=group.overrides,
             executor={
                 "devices": "auto",
                 "strategy": RayDDPStrategy(),  # type: ignore[no-untyped-call]
                 "plugins": [RayLightningEnvironment()],  # type: ignore[no-untyped-call]
                 # PyTorch has none for CPUs, where each rank has statistics of its own slice.
-                "sync_batchnorm": config.per_worker.gpus > 0,
+                "sync_batchnorm": group.config.per_worker.gpus > 0,
             },
-            resume_from=resume_from,
+            resume_from=_start_of(group, directory, Path(restored)),
         )
 
 
-def _report_from_worker(row: EpochRow, directory: Path) -> None:
+def _start_of(group: _Group, directory: Path, restored: Path) -> Path | None:
+    """The checkpoint to go on from: Train's, if it has started the group again."""
+    checkpoint = get_checkpoint()
+    if checkpoint is not None:
+        return Path(checkpoint.to_directory(restored)) / LAST
+    return directory / group.resume_from if group.resume_from else None
+
+
+def _report_from_worker(row: EpochRow, files: GroupFiles, directory: Path) -> None:
     if get_context().get_world_rank() > 0:
         report_to_train(asdict(row))
         return
+    files.keep(directory)
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(directory / "last.ckpt", folder)
+        shutil.copy(directory / LAST, folder)
         report_to_train(asdict(row), checkpoint=Checkpoint.from_directory(folder))

@@ -152,11 +152,11 @@ class Confirming:
         limits = self._limits(runs)
         own = replace(
             search.search,
-            trial_directory=self._files.directory,
+            files=self._files,
             run_id_of=self.mlflow.of_confirmations().run_id_of,
             has_room=limits.has_room,
         )
-        return replace(search, files=self._files, search=own, limits=limits)
+        return replace(search, search=own, limits=limits)
 
     def _limits(self, runs: Confirmations) -> Limits:
         def records() -> list[TrialRecord]:

@@ -7,14 +7,12 @@ and the journal knows of it before the trial goes on. A trial always goes on fro
 its directory, so pausing needs none of Tune's.
 """
 
-import shutil
 from typing import Any
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from typing_extensions import override
 
-from mhray.durable import replacing
 from mhray.errors import StorageError, full_disk, is_full
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
@@ -136,12 +134,10 @@ class PopulationBasedTraining(FIFOScheduler):
         self._standing.clear()
 
     def _copy_checkpoints(self, takeover: Takeover) -> None:
-        parent, own = map(self._plan.trial_directory, (takeover.parent, takeover.trial))
         try:
-            for name in ("best.ckpt", "last.ckpt"):
-                with replacing(own / name) as draft:
-                    shutil.copyfile(parent / name, draft)
+            self._plan.files.take_over(takeover.trial, takeover.parent)
         except OSError as error:
+            parent, own = map(self._plan.files.directory, (takeover.parent, takeover.trial))
             if is_full(error):
                 raise full_disk(own) from None
             raise StorageError(

@@ -10,12 +10,10 @@ from pathlib import Path
 from mhray.errors import StorageError
 from mhray.training.remote import RemoteDirectory
 from mhray.training.trial_files import FilesInStore, TrialFiles
-from mhray.tuning.scheduler_kinds import PbtScheduler
 from mhray.tuning.study import Study
 from mhray.tuning.yaml_lines import Location
 
 CHECKPOINTS, CONFIRMATION = "checkpoints", "confirmation"  # of trials; of runs that confirm
-ON_A_DISK = "a storage on a disk that every node mounts"
 
 
 def is_in_store(study: Study) -> bool:
@@ -55,12 +53,6 @@ def unfit_storage(study: Study) -> Iterator[tuple[Location, str]]:
     if study.journal == "auto":
         message = f"{store} holds no journal, which is a file on a disk; write journal: and an "
         yield ("storage",), message + "Optuna URL (postgresql://HOST/DATABASE) or journal-file:PATH"
-    if study.resources.workers_per_trial > 1:
-        message = f"several workers write into one directory, which {store} cannot be; write 1"
-        yield ("resources", "workers_per_trial"), f"{message}, or {ON_A_DISK}"
-    if isinstance(study.scheduler, PbtScheduler):
-        message = f"a population's trials take over files of others, which {store} cannot do"
-        yield ("scheduler", "pbt"), f"{message}; write another scheduler, or {ON_A_DISK}"
 
 
 def refuse_unreachable(study: Study) -> None:

@@ -117,7 +117,6 @@ def _plan(
 ) -> SweepPlan:
     return SweepPlan(
         directory=checked.directory,
-        files=files_of(checked.study),
         data_dir=_data_of(checked),
         config_dir=shipment.config_dir,
         terms=terms,
@@ -126,7 +125,7 @@ def _plan(
         search=SearchPlan(
             max_epochs=checked.max_epochs,
             seed=checked.base.seed,
-            trial_directory=checked.trial_directory,
+            files=files_of(checked.study),
             run_id_of=mlflow.run_id_of,
             heads=checked.compared_heads,
             has_room=limits.has_room,

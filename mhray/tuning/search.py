@@ -18,12 +18,12 @@ from typing_extensions import override
 
 from mhray.errors import ClusterError, FullDiskError
 from mhray.training.epochs import EpochRow
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.distributions import Draw
 from mhray.tuning.failures import DIED, TEXT
 from mhray.tuning.grid import seed_of
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
-from mhray.tuning.places import files_of
 from mhray.tuning.record import State, TrialRecord
 from mhray.tuning.samplers import sampler_of
 from mhray.tuning.space import baseline, format_override, value_at, with_options
@@ -56,7 +56,7 @@ class SearchPlan:
     Attributes:
         max_epochs: the epoch at which a trial is complete.
         seed: of every trial's run that gets none from a grid.
-        trial_directory: where a trial keeps its checkpoints.
+        files: of the trials.
         run_id_of: the MLflow run of a trial, or empty as long as it has none.
         heads: what all trials predict, for a scheduler that compares heads.
         has_room: whether there is time for a trial beside so many others.
@@ -64,7 +64,7 @@ class SearchPlan:
 
     max_epochs: int
     seed: int
-    trial_directory: Callable[[int], Path]
+    files: TrialFiles
     run_id_of: Callable[[int], str]
     heads: Sequence[str] = ()
     has_room: Callable[[TrialRecord, int], bool] = lambda _record, _beside: True
@@ -167,9 +167,9 @@ class StudySearch(Searcher):
 
     def _end(self, number: int, *, failed: bool) -> None:
         record = self._journal.trial(number)
-        directory = self._plan.trial_directory(number)
+        directory = self._plan.files.directory(number)
         if failed:
-            files_of(self._study).hear(number)
+            self._plan.files.hear(number)
         state: State = "FAIL" if failed or not record.epochs else "PRUNED"
         if state == "PRUNED" and record.epochs[-1].epoch >= self._plan.max_epochs:
             state = "COMPLETE"

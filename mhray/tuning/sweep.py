@@ -20,7 +20,6 @@ from typing_extensions import override
 
 from mhray.errors import filling
 from mhray.training.staging import Arrivals
-from mhray.training.trial_files import TrialFiles
 from mhray.tuning.arrivals import TellArrivals
 from mhray.tuning.failure_rule import FailureRule
 from mhray.tuning.guard import Guard
@@ -76,7 +75,6 @@ class SweepPlan:
 
     Attributes:
         directory: the study's own.
-        files: each trial has a directory of its own among them.
         data_dir: the data set's.
         config_dir: the user's own Hydra groups as a worker finds them, or empty.
         terms: of a cluster, what its nodes have to meet.
@@ -87,7 +85,6 @@ class SweepPlan:
     """
 
     directory: Path
-    files: TrialFiles
     data_dir: Path
     config_dir: str
     terms: Terms | None
@@ -150,7 +147,7 @@ def run_errand(
     Raises:
         FailingTrialsError: too many trials failed for the same reason; the others are kept.
     """
-    guard, files = Guard(), plan.files
+    guard, files = Guard(), plan.search.files
     memory = LostToMemory(files, guard)
     rule = FailureRule(progress.console, Path(files.root))
     stopper = SweepStopper(plan.limits, rule, guard, progress)
@@ -202,7 +199,7 @@ def _name_of(trial: Trial) -> str:
 
 def _job(plan: SweepPlan) -> TrialJob:
     return TrialJob(
-        files=plan.files,
+        files=plan.search.files,
         data_dir=str(plan.data_dir),
         config_dir=plan.config_dir,
         terms=plan.terms,

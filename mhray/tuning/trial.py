@@ -11,9 +11,10 @@ from ray import tune
 from mhray.errors import ClusterError, FullDiskError, StorageError
 from mhray.training import workers
 from mhray.training.epochs import EpochRow
+from mhray.training.group_files import LAST
 from mhray.training.resume import mend
 from mhray.training.run import compose_run
-from mhray.training.trial_files import LAST, TrialFiles
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.failures import Failure, cause_of, forget_failure
 from mhray.tuning.search import FULL_DISK, UNFIT_NODE
 from mhray.tuning.terms import Terms
@@ -64,7 +65,7 @@ def _failure_of(
     """Why the trial failed, if it did, for a cause that cannot pass; any other is raised."""
     forget_failure(directory)
     try:
-        _run(job, overrides, directory, _reporting(job.files, number, directory))
+        _run(job, number, overrides, directory)
     except FullDiskError as error:
         # The fault of the disk, not of the trial, which goes on once there is room.
         tune.report({FULL_DISK: str(error)})
@@ -79,9 +80,7 @@ def _failure_of(
     return None
 
 
-def _run(
-    job: TrialJob, overrides: list[str], directory: Path, report: Callable[[EpochRow], None]
-) -> None:
+def _run(job: TrialJob, number: int, overrides: list[str], directory: Path) -> None:
     # On a cluster it is relative, to what Ray unpacks there.
     groups = Path(job.config_dir).resolve() if job.config_dir else None
     config = compose_run(overrides, groups)
@@ -93,11 +92,12 @@ def _run(
     workers.run(
         config,
         directory,
-        report=report,
+        report=_reporting(job.files, number, directory),
         overrides=overrides,
         resume_from=last if last.is_file() else None,
         # Whether a failure can pass is decided here, and Tune counts the retries.
         restarts=0,
+        shared=job.files.of_group(number),
     )
 
 

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from mhray.errors import StorageError
@@ -62,6 +65,36 @@ def test_it_is_known_whether_any_trial_has_a_checkpoint(files):
     assert not files.holds_checkpoints()
     train(files, 0)
     assert files.holds_checkpoints()
+
+
+def test_a_trial_takes_over_what_another_has_learnt(files):
+    train(files, 0, epochs=2)
+    train(files, 1)
+    files.take_over(1, 0)
+    with files.at_hand(1) as directory:
+        assert (directory / "last.ckpt").read_text() == "epoch 1"
+
+
+def test_what_the_first_of_several_workers_keeps_is_there_for_all_and_for_the_trial(files):
+    train(files, 0)
+    group = files.of_group(0)
+    with group.at_hand() as first:
+        (first / "last.ckpt").write_text("epoch 1")
+        replace(RESULT, epochs=2).write(first)
+        group.keep(first)
+    with group.at_hand() as second:
+        assert (second / "last.ckpt").read_text() == "epoch 1"
+        assert (second / "best.ckpt").read_text() == "epoch 0"
+    assert group.result().epochs == 2
+
+
+def test_what_train_keeps_is_where_its_workers_are_and_goes_with_the_run(files):
+    group = files.of_group(0)
+    place = group.storage()
+    Path(place["storage_path"], "ray").mkdir(parents=True)
+    group.clear()
+    assert list(Path(place["storage_path"]).iterdir()) == []
+    group.clear()
 
 
 def test_nothing_of_a_trial_in_a_store_is_left_where_it_ran(tmp_path):

@@ -4,6 +4,7 @@ import pytest
 from ray.tune.search import Searcher
 
 from mhray.training.epochs import EpochRow
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.confirm import RaceSearch
 from mhray.tuning.confirm_section import Confirm
 from mhray.tuning.confirmation import Confirmation, study_of_runs
@@ -35,7 +36,7 @@ def searcher(study, runs, a_record, tmp_path):
     ]
 
     def start(has_room=lambda _record, _beside: True):
-        plan = SearchPlan(1, 0, lambda n: tmp_path / str(n), lambda _: "run", has_room=has_room)
+        plan = SearchPlan(1, 0, TrialFiles(str(tmp_path)), lambda _: "run", has_room=has_room)
         guard = Guard()
         state = lambda: Confirmation(study, CONFIRM, trials, runs.trials())  # noqa: E731
         own = study_of_runs(study, CONFIRM)

@@ -2,6 +2,7 @@ import pytest
 from optuna.trial import FixedTrial
 
 from mhray.heads import Head
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.enqueued import first_trials
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
@@ -73,7 +74,7 @@ def test_given_trials_come_after_the_baseline_and_none_twice(a_study, tmp_path):
     for _ in range(2):  # the sweep was killed before it asked for a trial
         for parameters in first_trials(study, HEADS, compose):
             journal.enqueue(parameters)
-    plan = SearchPlan(9, 12345, lambda number: tmp_path / str(number), lambda _: "")
+    plan = SearchPlan(9, 12345, TrialFiles(str(tmp_path)), lambda _: "")
     search = StudySearch(study, journal, plan, [], Guard())
     found = [search.suggest(str(number))["overrides"] for number in range(3)]
     assert [overrides[1] for overrides in found] == [

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.limits import Limits
@@ -141,7 +142,7 @@ def search_of(a_study, tmp_path):
             return record.number not in without_room
 
         study = a_study()
-        plan = SearchPlan(9, 1, lambda n: tmp_path / str(n), lambda n: "run", has_room=has_room)
+        plan = SearchPlan(9, 1, TrialFiles(str(tmp_path)), lambda n: "run", has_room=has_room)
         return StudySearch(study, Journal.open(study, tmp_path), plan, [], Guard())
 
     return make

@@ -7,6 +7,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from mhray.training.epochs import EpochRow
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.pbt import PopulationBasedTraining
@@ -81,7 +82,7 @@ def population(a_study, tmp_path):
         (tmp_path / str(number)).mkdir()
         for name in ("last.ckpt", "best.ckpt"):
             (tmp_path / str(number) / name).write_text(f"{name} of {number}")
-    plan = SearchPlan(6, 12345, lambda number: tmp_path / str(number), lambda number: "")
+    plan = SearchPlan(6, 12345, TrialFiles(str(tmp_path)), lambda number: "")
     made = Population(
         journal, lambda guard: PopulationBasedTraining(study, Pbt(), plan, journal, guard)
     )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.search import SearchPlan, StudySearch
@@ -44,7 +45,7 @@ def opened(a_study, tmp_path):
         study = a_study(
             name=name, search=SEARCH, objectives=FRONT, sampler=sampler, journal=log, base={}
         )
-        plan = SearchPlan(9, 12345, lambda number: tmp_path / name / str(number), lambda _: "")
+        plan = SearchPlan(9, 12345, TrialFiles(str(tmp_path / name)), lambda _: "")
         journal, guard = Journal.open(study, tmp_path), Guard()
         return StudySearch(study, journal, plan, [], guard), journal, guard
 

@@ -1,6 +1,7 @@
 import pytest
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.pbt import PopulationBasedTraining
@@ -30,7 +31,7 @@ def test_a_study_without_a_scheduler_stops_nothing(scheduler):
 
 def test_a_population_is_made_of_all_trials(a_study, tmp_path):
     study = a_study(scheduler={"pbt": {}}, budget={"trials": 7})
-    plan = SearchPlan(9, 12345, lambda number: tmp_path / str(number), lambda number: "run")
+    plan = SearchPlan(9, 12345, TrialFiles(str(tmp_path)), lambda number: "run")
     made = scheduler_of(study, plan, Journal.open(study, tmp_path), Guard())
     assert isinstance(made, PopulationBasedTraining)
     assert (most_unfinished(study, 2), most_unfinished(a_study(), 2)) == (7, 2)

@@ -4,6 +4,7 @@ import optuna
 import pytest
 
 from mhray.training.project import shipped_directory
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.samplers import sampler_of
@@ -29,7 +30,7 @@ class Listener:
 @pytest.fixture
 def search_of(tmp_path):
     def make(study):
-        plan = SearchPlan(9, 12345, lambda number: tmp_path / str(number), lambda number: "run")
+        plan = SearchPlan(9, 12345, TrialFiles(str(tmp_path)), lambda number: "run")
         journal = Journal.open(study, tmp_path)
         listener, guard = Listener(), Guard()
         return StudySearch(study, journal, plan, [listener], guard), journal, listener, guard
