@@ -37,10 +37,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     arena = PlainArena(root, options.seed) if options.plain else Arena(root, options.seed)
     system = "plain" if options.plain else "mhray"
+    # Once: the file of these results may change the tree that is attacked.
+    of_all = {"system": system, "commit": commit(), "cores": os.cpu_count(), "seed": options.seed}
     failed = False
     try:
         for number, targets in enumerate(_dealt(options.kills, options.per_sweep, options.targets)):
-            for line in lines_of(arena.attack(targets, number), options.seed, system):
+            for line in (of_all | line for line in lines_of(arena.attack(targets, number))):
                 failed |= line["outcome"] == "broken"
                 print(json.dumps(line), flush=True)
                 _append(options.results, line)
@@ -54,17 +56,13 @@ def main() -> int:
     return 0
 
 
-def lines_of(attacks: Attacks, seed: int, system: str) -> Iterator[dict[str, object]]:
+def lines_of(attacks: Attacks) -> Iterator[dict[str, object]]:
     """A line for each kill; what was found at the end counts for all kills of the sweep."""
     found = problems(attacks.seen)
     wrong = {name: said for name, said in found.items() if said}
     for blow in attacks.blows:
         is_missed = blow.instant is None
         yield {
-            "system": system,
-            "commit": commit(),
-            "cores": os.cpu_count(),
-            "seed": seed,
             "target": blow.target,
             "instant": None if blow.instant is None else round(blow.instant, 2),
             "finished_before": sum(trial.has_ended for trial in blow.before),

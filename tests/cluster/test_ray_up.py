@@ -16,6 +16,7 @@ from tests.cluster.hosts import HOME, ROOT, wait_until
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin")
 LAUNCHER = {"RAY_UP_enable_autoscaler_v2": "0", "RAY_TMPDIR": "/mnt/ray"}
+RAY = str(Path(sys.executable).with_name("ray"))
 NAME, DATA = "sweep", "/mnt/data"
 
 pytestmark = [
@@ -87,6 +88,7 @@ def test_ray_up_starts_all_hosts_a_sweep_uses_them_and_ray_down_ends_them(
     variables = "PYTHONPATH=. RAY_AUTH_MODE=token"
     sweep = f".venv/bin/python -m mhray.sweep {storage}/study.yaml"
     ray(laptop, "exec", file, f"cd ~/mhray && {variables} {sweep}")
+    submit(laptop, file, f"cd {HOME}/mhray && PYTHONPATH=. {sweep}")
     ray(laptop, "down", "-y", file)
 
     assert [told.state for told in journal_in(storage)] == ["COMPLETE"] * 3
@@ -94,12 +96,25 @@ def test_ray_up_starts_all_hosts_a_sweep_uses_them_and_ray_down_ends_them(
     fetched = re.findall(r"data: (\S+) fetched", laptop.said())
     # One at least: a short trial may have ended before the next one is handed out.
     assert fetched
+    # The job finds the study where the first command left it.
+    assert "all 3 trials have ended; this is their result" in laptop.said()
     figures(nodes=3, fetched=fetched)
 
 
 def ray(laptop, *words):
-    command = f"cd {ROOT} && exec {Path(sys.executable).with_name('ray')} " + '"$@"'
+    command = f"cd {ROOT} && exec {RAY} " + '"$@"'
     laptop.run("sh", "-c", command, "ray", *words, **LAUNCHER)
+
+
+def submit(laptop, file, command):
+    """Hand the head a command as a job, through a port that ssh forwards."""
+    tunnel = f"cd {ROOT} && exec {RAY} dashboard --no-config-cache {file}"
+    forwarding = laptop.start("sh", "-c", tunnel, **LAUNCHER)
+    is_open = "import socket; socket.create_connection(('127.0.0.1', 8265))"
+    wait_until(lambda: laptop.start(sys.executable, "-c", is_open).wait() == 0, 300)
+    address = "--address=http://127.0.0.1:8265"
+    laptop.run(RAY, "job", "submit", address, "--", "sh", "-c", command)
+    forwarding.terminate()
 
 
 def status(laptop, file):
