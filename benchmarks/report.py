@@ -18,7 +18,7 @@ from pathlib import Path
 
 import optuna
 
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.training.origin import origin
 from mhray.tuning.journal import Journal
 from mhray.tuning.study import Study, dump_study

@@ -9,7 +9,7 @@ from typing import TextIO
 
 import mhray
 from mhray.errors import MhrayError, without_password
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 
 SHOWN = 10  # differences
 EXAMPLES = """\

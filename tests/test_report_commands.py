@@ -5,7 +5,7 @@ import fcntl
 import pytest
 
 from mhray import compare, report, studies
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.journal import Journal
 from mhray.tuning.samplers import sampler_of
 from mhray.tuning.study import Study, dump_study

@@ -17,7 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 from typing_extensions import override
 
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.lineage import as_run
 from mhray.tuning.record import State, Takeover, TrialRecord
 from mhray.tuning.storage import directions_of, find_study, open_study, study_beside, writing

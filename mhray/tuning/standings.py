@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from mhray.training.epochs import EpochRow, Selection, sensible_mode
+from mhray.training.epoch_row import EpochRow
+from mhray.training.selection import Selection, sensible_mode
 from mhray.tuning.record import TrialRecord
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from mhray.training.epochs import sensible_mode
+from mhray.training.selection import sensible_mode
 from mhray.tuning.comparison import Interval
 from mhray.tuning.confirmation import Confirmation
 from mhray.tuning.race import SAYING, pairs

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from mhray.training.epochs import EpochRow, Selection
+from mhray.training.epoch_row import EpochRow
+from mhray.training.selection import Selection
 from mhray.tuning.console import console_on
 from mhray.tuning.progress import Progress
 from mhray.tuning.record import TrialRecord

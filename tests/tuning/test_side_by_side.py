@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from mhray.errors import StudyConflictError
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.comparison import interval
 from mhray.tuning.page.material import Material
 from mhray.tuning.record import TrialRecord
