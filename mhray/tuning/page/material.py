@@ -201,7 +201,7 @@ def _confirmation_of(
 ) -> Confirmation | None:
     if study.confirm is None or not records:
         return None
-    runs = journal.confirmations(study_of_runs(study, study.confirm)).trials()
+    runs = journal.confirmed(study_of_runs(study, study.confirm))
     return Confirmation(study, study.confirm, records, runs)
 
 
