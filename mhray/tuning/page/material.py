@@ -110,6 +110,26 @@ class Material:
         return state.median_run(state.winner) if state and state.winner else None
 
     @property
+    def ends_with(self) -> TrialRecord | None:
+        """The run that the study ends with: of a confirmed winner, or else the best trial."""
+        return self.winner or self.best
+
+    @cached_property
+    def chosen(self) -> TrialRecord | None:
+        """The trial that figures of the search mark: which fresh seeds chose, or else the best."""
+        name = self.winner.candidate if self.winner else ""
+        named = (record for record in self.complete if f"trial {record.number}" == name)
+        return next(named, self.best)
+
+    @property
+    def chosen_name(self) -> str:
+        """What that trial is."""
+        if self.winner is None or self.chosen is None:
+            return "best"
+        is_winner = self.winner.candidate == f"trial {self.chosen.number}"
+        return "winner" if is_winner else "best of the search"
+
+    @property
     def ended(self) -> float:
         """Seconds since 1970 at which the last trial ended; 0 if none has."""
         return max((record.ended for record in self.records), default=0.0)
@@ -125,7 +145,9 @@ class Material:
         return sum(record.state != "RUNNING" for record in self.records) >= self.budget
 
     def validated(self, record: TrialRecord) -> dict[str, float]:
-        """The metrics of a trial's best epoch."""
+        """The metrics of the best epoch of a trial, or of a run with a fresh seed."""
+        if record.candidate:
+            return record.best_epoch(self.study.selection).metrics
         return self._validated[record.number]
 
     @cached_property
@@ -134,8 +156,8 @@ class Material:
         return tuple(quantities_of(self.study))
 
     def values(self, record: TrialRecord) -> dict[str, Value]:
-        """What a trial drew of the searched quantities, by path."""
-        return self._values[record.number]
+        """What a trial drew of the searched quantities, or a run has of them, by path."""
+        return self._read(record) if record.candidate else self._values[record.number]
 
     def drawn(self, record: TrialRecord) -> str:
         """The same as a reader wants it: the exact overrides are in the line that repeats it."""
@@ -152,23 +174,30 @@ class Material:
 
     @cached_property
     def _values(self) -> dict[int, dict[str, Value]]:
-        searched = {quantity.path for quantity in self.quantities}
-        # Hydra quotes text in a way of its own, so a choice is known by what is typed for it.
-        choices = {
+        return {record.number: self._read(record) for record in self.records}
+
+    def _read(self, record: TrialRecord) -> dict[str, Value]:
+        """The searched quantities as overrides have them."""
+        drawn = record.drawn or record.overrides
+        own = {text: text.partition("=")[::2] for text in drawn}
+        return {
+            path: self._choices[text] if text in self._choices else read_scalar(value)
+            for text, (path, value) in own.items()
+            if path in self._searched
+        }
+
+    @cached_property
+    def _searched(self) -> frozenset[str]:
+        return frozenset(quantity.path for quantity in self.quantities)
+
+    @cached_property
+    def _choices(self) -> dict[str, Value]:
+        """Choices by what is typed for them: Hydra quotes text in a way of its own."""
+        return {
             format_override(quantity.path, choice): choice
             for quantity in self.quantities
             for choice in quantity.choices
         }
-        found = {}
-        for record in self.records:
-            drawn = record.drawn or record.overrides
-            own = {text: text.partition("=")[::2] for text in drawn}
-            found[record.number] = {
-                path: choices[text] if text in choices else read_scalar(value)
-                for text, (path, value) in own.items()
-                if path in searched
-            }
-        return found
 
 
 def accuracy(head: str) -> str:

@@ -84,7 +84,9 @@ def _draw(axes: Axes, figure: Figure) -> None:
     axes.tick_params(labelsize=8)
     axes.grid(visible=True, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(
+        MaxNLocator(4, steps=[1, 2, 5, 10], integer=figure.x_is_whole, min_n_ticks=1)
+    )
     if figure.x_is_log:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
@@ -102,7 +104,8 @@ def _draw_series(axes: Axes, series: Series, index: int, count: int) -> None:
         case Points():
             x, y, mark = _with_gaps(series.x), _with_gaps(series.y), _MARKS[series.symbol]
             area = (POINTS * series.size) ** 2
-            axes.scatter(x, y, s=area, c=colour, marker=mark, label=series.name, alpha=0.8)
+            alpha = 0.8 * series.opacity
+            axes.scatter(x, y, s=area, c=colour, marker=mark, label=series.name, alpha=alpha)
         case Line():
             x, y = _with_gaps(series.x), _with_gaps(series.y)
             dash, width = _DASHES[series.dash], series.width
