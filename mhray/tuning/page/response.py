@@ -24,7 +24,10 @@ def response(material: Material) -> Section:
         return Section(title, (text("No head's weight is searched."),))
     *each, note = response_sentences(material)
     figures = tuple(_figure(material, weight) for weight in weights)
-    caption = "Accuracy of each head on validation against one head's weight, with running means."
+    means = any(isinstance(one, Line) for figure in figures for one in figure.series)
+    caption = "Accuracy of each head on validation against one head's weight" + (
+        ", with running means." if means else "."
+    )
     return Section(title, (points(each), text(note), Figures("weights", caption, figures)))
 
 
