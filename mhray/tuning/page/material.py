@@ -4,11 +4,11 @@ Nothing else is asked: no file of the study, no data, no MLflow. So the report c
 wherever the journal is.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mhray.tuning.confirm_section import Confirm
 from mhray.tuning.confirmation import Confirmation, study_of_runs
 from mhray.tuning.extension import Extension
 from mhray.tuning.journal import Journal
@@ -40,6 +40,7 @@ class Material:
         gpu_seconds: of all its trials.
         changes: how often it went on as something else.
         confirmation: of its best trials with fresh seeds; None if nothing is confirmed.
+        runs: with fresh seeds, also of a confirmation that the study does not ask for any more.
     """
 
     study: Study
@@ -54,6 +55,7 @@ class Material:
     changes: int = 0
     extension: Extension = NONE
     confirmation: Confirmation | None = None
+    runs: tuple[TrialRecord, ...] = ()
 
     @cached_property
     def heads(self) -> tuple[str, ...]:
@@ -100,8 +102,7 @@ class Material:
     @property
     def shown_to_test(self) -> int:
         """How many models the test split has seen, of trials and of runs with fresh seeds."""
-        runs = self.confirmation.runs if self.confirmation else ()
-        return len(self.tested) + sum(bool(run.test) for run in runs)
+        return len(self.tested) + sum(bool(run.test) for run in self.runs)
 
     @property
     def winner(self) -> TrialRecord | None:
@@ -209,6 +210,8 @@ def material_of(journal: Journal) -> Material:
     """What a study's journal holds now."""
     about = journal.about()
     study, records = Study.model_validate(about.study), tuple(journal.trials())
+    confirm = study.confirm
+    runs = tuple(journal.confirmed(study_of_runs(study, confirm or Confirm())))
     return Material(
         study=study,
         records=records,
@@ -221,17 +224,9 @@ def material_of(journal: Journal) -> Material:
         gpu_seconds=about.gpu_seconds,
         changes=about.changes,
         extension=journal.extension,
-        confirmation=_confirmation_of(study, records, journal),
+        confirmation=Confirmation(study, confirm, records, runs) if confirm and records else None,
+        runs=runs,
     )
-
-
-def _confirmation_of(
-    study: Study, records: Sequence[TrialRecord], journal: Journal
-) -> Confirmation | None:
-    if study.confirm is None or not records:
-        return None
-    runs = journal.confirmed(study_of_runs(study, study.confirm))
-    return Confirmation(study, study.confirm, records, runs)
 
 
 def _heads_of(record: TrialRecord) -> tuple[str, ...]:

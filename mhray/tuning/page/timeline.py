@@ -43,7 +43,7 @@ def spending(material: Material) -> Section:
 
 def spending_sentences(material: Material) -> Iterator[str]:
     """Hours of the clock, of cores and of GPUs, epochs, and the epochs that nobody had to train."""
-    runs = material.confirmation.runs if material.confirmation else ()
+    runs = material.runs
     trained = sum(len(record.epochs) for record in material.records)
     again = sum(len(run.epochs) for run in runs)
     busy = sum(record.seconds for record in (*material.records, *runs))

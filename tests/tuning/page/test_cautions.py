@@ -109,7 +109,7 @@ def confirmed(a_material):
             for name, one in state.candidates.all.items()
             for seed in state.seeds
         ]
-        return replace(material, confirmation=Confirmation(*known, runs))
+        return replace(material, confirmation=Confirmation(*known, runs), runs=tuple(runs))
 
     return make
 
@@ -119,3 +119,16 @@ def test_a_confirmed_winner_is_warned_of_and_not_the_best_of_the_search(confirme
     material = confirmed(0.05)
     name = material.confirmation.winner.name
     assert cautions_of(material)[0].startswith(f"Of {name}, head left is at chance: val/left_acc")
+
+
+@pytest.mark.parametrize("confirms_no_more", [False, True])
+def test_each_run_with_a_fresh_seed_that_the_test_batch_has_seen_counts(
+    confirmed, confirms_no_more
+):
+    material = confirmed(0.5)
+    runs = tuple(replace(run, test={"test/acc_mean": 0.5}) for run in material.runs[:3])
+    material = replace(material, runs=runs)
+    material = replace(material, confirmation=None) if confirms_no_more else material
+    assert cautions_of(material)[0].startswith(
+        "This study has shown 3 models to the test batch: some won before it went on."
+    )
