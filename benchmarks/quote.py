@@ -17,7 +17,7 @@ from functools import partial
 from math import exp, log
 from pathlib import Path
 
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.training.load import Load
 from mhray.training.run import compose_run, read_heads_of
 from mhray.tuning.capacity import parallel_trials

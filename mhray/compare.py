@@ -10,7 +10,8 @@ from typing import TextIO
 from rich.table import Table
 
 import mhray
-from mhray.errors import MhrayError, without_password
+from mhray.errors import ends_in_words
+from mhray.training.chatter import chatter_to
 from mhray.tuning.console import console_on
 
 EXAMPLES = """\
@@ -26,17 +27,12 @@ exit codes:
 """
 
 
+@ends_in_words
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = parser().parse_args(arguments)
-    try:
-        from mhray.training.chatter import chatter_to  # noqa: PLC0415  brings Lightning's seconds
-
-        with chatter_to(Path(os.devnull)) as out:
-            _show([options.first, *options.others], out)
-    except MhrayError as error:
-        print(f"error: {without_password(str(error))}", file=sys.stderr)
-        return 2
+    with chatter_to(Path(os.devnull)) as out:
+        _show([options.first, *options.others], out)
     return 0
 
 

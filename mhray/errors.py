@@ -23,10 +23,15 @@ A message has three parts: where, what is wrong, what to write instead.
 import errno
 import os
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec
+
+P = ParamSpec("P")
 
 _NEVER = r"\s'\"<>"  # what stands in no URL
 _SECRETS = r"\w*(?:password|passwd|pwd|token|secret|api_?key)"
@@ -94,6 +99,20 @@ class RayLostError(MhrayError):
 
 class FailingTrialsError(MhrayError):
     """Too many trials of a sweep failed for the same reason, so it was stopped."""
+
+
+def ends_in_words(command: Callable[P, int]) -> Callable[P, int]:
+    """The command, which an error that is raised on purpose ends with its message and code 2."""
+
+    @wraps(command)
+    def ended(*arguments: P.args, **named: P.kwargs) -> int:
+        try:
+            return command(*arguments, **named)
+        except MhrayError as error:
+            sys.stderr.write(f"error: {without_password(str(error))}\n")
+            return 2
+
+    return ended
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

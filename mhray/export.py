@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mhray.errors import ConfigError, MhrayError, without_password
+from mhray.errors import ConfigError, ends_in_words
 from mhray.training.model_arguments import add_model_arguments
 
 EXAMPLES = """\
@@ -18,21 +18,18 @@ The file takes `images`, uint8 (N, height, width, channels), and gives the proba
 """
 
 
+@ends_in_words
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, or 2 for a user's mistake."""
     options = parser().parse_args(arguments)
-    try:
-        if options.file.suffix != ".onnx":
-            raise ConfigError(f"{options.file}: is no name of an ONNX file; write one in .onnx")
-        # MLflow takes seconds to import.
-        from mhray.training.loading import load_registered  # noqa: PLC0415
-        from mhray.training.onnx_export import export_onnx  # noqa: PLC0415
+    if options.file.suffix != ".onnx":
+        raise ConfigError(f"{options.file}: is no name of an ONNX file; write one in .onnx")
+    # MLflow takes seconds to import.
+    from mhray.training.loading import load_registered  # noqa: PLC0415
+    from mhray.training.onnx_export import export_onnx  # noqa: PLC0415
 
-        served = load_registered(options.model, options.tracking_uri).served
-        export_onnx(served.spec, served.network, options.file)
-    except MhrayError as error:
-        print(f"error: {without_password(str(error))}", file=sys.stderr)
-        return 2
+    served = load_registered(options.model, options.tracking_uri).served
+    export_onnx(served.spec, served.network, options.file)
     print(f"written: {options.file}")
     return 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mhray.errors import MhrayError, without_password
+from mhray.errors import ends_in_words
 from mhray.training.answers import NAME, PROBABILITY
 from mhray.training.model_arguments import add_model_arguments
 from mhray.training.pictures import find_pictures
@@ -23,18 +23,15 @@ A picture of another shape is cut to the shape of the model's images and resampl
 """
 
 
+@ends_in_words
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, or 2 for a user's mistake."""
     options = parser().parse_args(arguments)
-    try:
-        pictures = find_pictures(options.pictures)
-        # MLflow takes seconds to import.
-        from mhray.training.loading import load_registered  # noqa: PLC0415
+    pictures = find_pictures(options.pictures)
+    # MLflow takes seconds to import.
+    from mhray.training.loading import load_registered  # noqa: PLC0415
 
-        table = load_registered(options.model, options.tracking_uri).answers_to(pictures)
-    except MhrayError as error:
-        print(f"error: {without_password(str(error))}", file=sys.stderr)
-        return 2
+    table = load_registered(options.model, options.tracking_uri).answers_to(pictures)
     print(table.to_csv(index=False) if options.csv else _shown(table), end="")
     return 0
 

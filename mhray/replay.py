@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TextIO
 
 import mhray
-from mhray.errors import MhrayError, without_password
-from mhray.training.epochs import EpochRow
+from mhray.errors import ends_in_words
+from mhray.training.chatter import chatter_to
+from mhray.training.epoch_row import EpochRow
 
 SHOWN = 10  # differences
 EXAMPLES = """\
@@ -26,18 +27,13 @@ exit codes:
 """
 
 
+@ends_in_words
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = parser().parse_args(arguments)
     # MLflow's, Ray's and Optuna's own words would stand between the lines.
-    from mhray.training.chatter import chatter_to  # noqa: PLC0415
-
-    try:
-        with chatter_to(Path(os.devnull)) as out:
-            return _replay(options, out)
-    except MhrayError as error:
-        print(f"error: {without_password(str(error))}", file=sys.stderr)
-        return 2
+    with chatter_to(Path(os.devnull)) as out:
+        return _replay(options, out)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mhray
-from mhray.errors import MhrayError, without_password
+from mhray.errors import ends_in_words
+from mhray.training.chatter import chatter_to
 
 EXAMPLES = """\
 examples:
@@ -24,14 +25,12 @@ exit codes:
 """
 
 
+@ends_in_words
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = parser().parse_args(arguments)
     try:
         print(f"report: {_write(options.study, options.to)}")
-    except MhrayError as error:
-        print(f"error: {without_password(str(error))}", file=sys.stderr)
-        return 2
     except OSError as error:
         print(
             f"error: {error.filename}: {error.strerror}; write --to DIR that can be written",
@@ -59,7 +58,6 @@ def parser() -> argparse.ArgumentParser:
 
 def _write(study: str, directory: Path | None) -> Path:
     # Optuna and Matplotlib take seconds to import.
-    from mhray.training.chatter import chatter_to  # noqa: PLC0415
     from mhray.tuning.naming import journal_of  # noqa: PLC0415
     from mhray.tuning.page.material import material_of  # noqa: PLC0415
     from mhray.tuning.page.writing import REPORT, write_report  # noqa: PLC0415

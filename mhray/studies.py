@@ -10,7 +10,8 @@ from typing import TextIO
 from rich.table import Table
 
 import mhray
-from mhray.errors import without_password
+from mhray.errors import ends_in_words, without_password
+from mhray.training.chatter import chatter_to
 from mhray.tuning.console import console_on
 
 EXAMPLES = """\
@@ -26,6 +27,7 @@ exit codes:
 """
 
 
+@ends_in_words
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     storage: Path = parser().parse_args(arguments).storage
@@ -33,8 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {storage}: there is no such directory; write a storage", file=sys.stderr)
         return 2
     # What Optuna has to say of an old database would stand between the lines.
-    from mhray.training.chatter import chatter_to  # noqa: PLC0415
-
     with chatter_to(Path(os.devnull)) as out:
         found = _show(storage, out)
     if not found:

@@ -13,8 +13,8 @@ import mhray
 from mhray.errors import (
     ConfigError,
     FullDiskError,
-    MhrayError,
     RayLostError,
+    ends_in_words,
     without_password,
 )
 from mhray.training.project import as_shipped, shipped_directory
@@ -50,6 +50,7 @@ exit codes:
 """
 
 
+@ends_in_words
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = parser().parse_intermixed_args(arguments)
@@ -63,9 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (FullDiskError, RayLostError) as error:
         print(f"error: {error}", file=sys.stderr)
         return _stopped(options)
-    except MhrayError as error:
-        print(f"error: {without_password(str(error))}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return _stopped(options)
 

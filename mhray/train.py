@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mhray.errors import MhrayError, without_password
 from mhray.training.chatter import chatter_to
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.training.loggers import open_loggers
 from mhray.training.overrides import as_hydra_override, as_typed
 from mhray.training.project import config_directory

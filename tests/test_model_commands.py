@@ -16,10 +16,10 @@ from mhray.heads import Head
 from mhray.models.cnn import SimpleCNN
 from mhray.predict import main as predict
 from mhray.training import onnx_export
-from mhray.training.epochs import Selection
 from mhray.training.network_spec import NetworkSpec, RawNetwork
 from mhray.training.outbox import RunUpdate
 from mhray.training.registry import Standing, log_best_model
+from mhray.training.selection import Selection
 from mhray.training.tracking import open_tracking
 
 ARGUMENTS = {"conv1_channels": 4, "conv2_channels": 8, "fc_hidden": 16}

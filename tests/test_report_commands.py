@@ -5,7 +5,7 @@ import fcntl
 import pytest
 
 from mhray import compare, report, studies
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.journal import Journal
 from mhray.tuning.samplers import sampler_of
 from mhray.tuning.study import Study, dump_study
@@ -24,9 +24,9 @@ def storage(tmp_path_factory):
     return storage
 
 
-def write(directory, reached, data=DATA, trials=2):
+def write(directory, reached, data=DATA, trials=2, **sections):
     study = Study.model_validate(
-        {"name": directory.name, "search": SEARCH, "budget": {"trials": trials}}
+        {"name": directory.name, "search": SEARCH, "budget": {"trials": trials}, **sections}
     )
     directory.mkdir(parents=True)
     journal = Journal.open(study, directory)
@@ -102,3 +102,12 @@ def test_studies_of_other_data_are_not_compared(storage, capfd):
     assert "error: first and other: their data differ (fingerprint: f00d and cafe)" in (
         capfd.readouterr().err
     )
+
+
+def test_who_only_reads_leaves_the_journal_as_it_is(tmp_path, capfd):
+    write(tmp_path / "s", {0.001: 0.5}, confirm={"top": 1})
+    before = (tmp_path / "s" / "journal.db").read_bytes()
+    one = str(tmp_path / "s")
+    assert [report.main([one]), studies.main([str(tmp_path)]), compare.main([one, one])] == [0] * 3
+    assert (tmp_path / "s" / "journal.db").read_bytes() == before
+    assert "with fresh seeds are still to come" in (tmp_path / "s/report/report.md").read_text()

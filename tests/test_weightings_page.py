@@ -7,7 +7,7 @@ import pytest
 
 from mhray.errors import StorageError
 from mhray.heads import Head
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.training.project import shipped_directory
 from mhray.tuning.comparison import setting_of
 from mhray.tuning.grid import seed_of

@@ -28,14 +28,10 @@ from mhray.models.optimisation import (
     schedule_arguments,
 )
 from mhray.models.plateau import PlateauInTime
+from mhray.models.predicted_heads import ImpliedHeads, PredictedHeads
 from mhray.models.tallies import Tallies
 from mhray.models.tally import EpochMetrics, Tally
-from mhray.models.trained_heads import (
-    ImpliedHeads,
-    PredictedHeads,
-    refuse_other_heads,
-    refuse_unpredicted,
-)
+from mhray.models.trained_heads import refuse_other_heads, refuse_unpredicted
 from mhray.models.weighting import FixedWeighting, Weighting, parameter_groups
 
 # images (batch, channels, height, width), and each head's targets (batch,)

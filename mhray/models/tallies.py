@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from mhray.errors import no_such_head
-from mhray.models.tally import Tally, refuse_shared_names
-from mhray.models.trained_heads import PredictedHeads
+from mhray.models.metric_names import refuse_shared_names
+from mhray.models.predicted_heads import PredictedHeads
+from mhray.models.tally import Tally
 
 
 @dataclass(frozen=True)

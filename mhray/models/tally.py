@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mhray.errors import ConfigError
-from mhray.models.trained_heads import ImpliedHead
+from mhray.models.metric_names import chance_metric, implied_metric
+from mhray.models.predicted_heads import ImpliedHead
 
 STANDARD_ERRORS = 3  # beyond which an accuracy is no luck: once in 740 times it is
 SMALLEST_LOSS = 1e-12  # what a loss counts as at least, where one is divided by another
@@ -94,34 +94,6 @@ class EpochMetrics:
             f"{split}/acc_spread": self.acc_spread,
             **({f"{split}/loss_ratio": ratio} if ratio is not None else {}),
         }
-
-
-def chance_metric(split: str, head: str) -> str:
-    """The name under which it is logged which accuracy of a head may still be chance."""
-    return f"{split}/{head}_acc_chance"
-
-
-def implied_metric(split: str, head: str, by: str) -> str:
-    """The name under which the accuracy of a head is logged if another one told its class.
-
-    >>> implied_metric("val", "coarse", by="fine")
-    'val/coarse_acc_implied_by_fine'
-    """
-    return f"{split}/{head}_acc_implied_by_{by}"
-
-
-def refuse_shared_names(heads: Collection[str], skewed: Iterable[str]) -> None:
-    """Refuse two heads of which one's accuracy has the name of the other's balanced accuracy.
-
-    Raises:
-        ConfigError: with both heads.
-    """
-    for name in skewed:
-        if f"{name}_balanced" in heads:
-            raise ConfigError(
-                f"data: the heads {name} and {name}_balanced would both log {name}_balanced_acc; "
-                "rename one of them"
-            )
 
 
 class Tally:

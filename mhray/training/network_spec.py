@@ -18,7 +18,7 @@ from typing_extensions import override
 from mhray.errors import ConfigError
 from mhray.heads import Head, Implication, heads_config
 from mhray.models.classifiers import MultiheadNetwork
-from mhray.models.trained_heads import PredictedHeads
+from mhray.models.predicted_heads import PredictedHeads
 
 
 class NetworkSpec(BaseModel, frozen=True, extra="forbid"):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from mhray.training.agreement import disagreements
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.training.fitting import LONGEST_TAG, cut, fitting_metrics, fitting_params, fitting_tags
 from mhray.training.origin import reproduce_line
 from mhray.training.outbox import Courier, Outbox, RunUpdate

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from mhray.errors import StorageError
 from mhray.models.classifiers import MultiheadNetwork
-from mhray.training.epochs import Selection
 from mhray.training.experiment import FAILURES, is_silent, reason_of, unreachable
 from mhray.training.network_spec import NetworkSpec
+from mhray.training.selection import Selection
 from mhray.training.served_model import save_served_model
 from mhray.training.tracking import Tracking
 

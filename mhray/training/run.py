@@ -24,8 +24,8 @@ from mhray.data.sources import describe_data
 from mhray.durable import write_durably
 from mhray.errors import ConfigError, filling, without_password
 from mhray.heads import Head, heads_config
+from mhray.models.metric_names import refuse_shared_names
 from mhray.models.module import MultiheadLitModule
-from mhray.models.tally import refuse_shared_names
 from mhray.models.trained_heads import (
     predicted_heads,
     refuse_other_heads,
@@ -33,10 +33,12 @@ from mhray.models.trained_heads import (
     trained_heads,
 )
 from mhray.models.weighting import FixedWeighting, Weighting
-from mhray.training.changes import ApplyChanges, changes_of, check_heads_of_changes
+from mhray.training.changes import changes_of, check_heads_of_changes
+from mhray.training.changing import ApplyChanges
 from mhray.training.cost import MeasureCost, count_parameters
 from mhray.training.directory import make_directory
-from mhray.training.epochs import EpochRow, ReportEpoch, SeedEachEpoch, Selection
+from mhray.training.epoch_row import EpochRow
+from mhray.training.epochs import ReportEpoch, SeedEachEpoch
 from mhray.training.mistakes import check_config
 from mhray.training.overrides import as_hydra_override, no_option, options_of, refused_by_hydra
 from mhray.training.parts import build, build_part, build_trainer
@@ -44,6 +46,7 @@ from mhray.training.project import config_directory, project_directory
 from mhray.training.rehearsal import rehearse
 from mhray.training.result import RunResult
 from mhray.training.resume import take_over
+from mhray.training.selection import Selection
 from mhray.training.unknown_keys import refuse_stray_keys, unknown_key
 from mhray.training.weighted_loss import why_incomparable
 

@@ -39,7 +39,7 @@ from typing_extensions import override
 from mhray.errors import MhrayError, WorkerLostError
 from mhray.training.connection import connected
 from mhray.training.directory import make_directory
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.training.group_files import LAST, TRAIN, GroupFiles
 from mhray.training.links import LinkedTorch
 from mhray.training.mistakes import check_shares

@@ -7,8 +7,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from mhray.heads import Head
-from mhray.training.epochs import shown_metrics
 from mhray.training.ray_address import RunningRay
+from mhray.training.selection import shown_metrics
 from mhray.tuning.capacity import Capacity, parallel_trials
 from mhray.tuning.rules import metrics_of
 from mhray.tuning.study import Study

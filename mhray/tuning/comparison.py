@@ -15,7 +15,7 @@ from typing import Any
 from scipy.special import stdtrit
 from typing_extensions import override
 
-from mhray.training.epochs import Selection
+from mhray.training.selection import Selection
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.space import walk
 from mhray.tuning.study import Study

@@ -171,11 +171,20 @@ class Confirming:
         return files_of(self.checked.study, CONFIRMATION)
 
     def _progress(self, study: Study, runs: Confirmations) -> Progress:
-        checked, most = self.checked, study.budget.trials
+        checked, most = self.checked, self._most(runs)
+        study = study.model_copy(
+            update={"budget": study.budget.model_copy(update={"trials": most})}
+        )
         standings = Standings(study.selection, checked.shown_metrics, most, runs.ended())
         max_epochs = checked.max_epochs
         left = TimeLeft(study, max_epochs, checked.parallel_trials, runs.trials(), None, USUAL_LEAD)
         return Progress(self.console, standings, left, max_epochs, noun="confirmation")
+
+    def _most(self, runs: Confirmations) -> int:
+        """Runs there may be at most, of the candidates that are known and of earlier ones."""
+        entered = self._state(runs).race.entered
+        most = (self.checked.study.confirm or Confirm()).max_seeds
+        return most * len(entered) + sum(run.candidate not in entered for run in runs.ended())
 
     def _what_comes(self, confirm: Confirm, runs: Confirmations) -> str:
         names = ", ".join(self._state(runs).race.going_on)

@@ -70,14 +70,24 @@ class Confirmation:
         ended = ((name, run) for (name, _), run in self.run_of.items() if run.state != "RUNNING")
         return tuple(dict.fromkeys(name for name, run in ended if run.state != "COMPLETE"))
 
-    def layout(self, metric: str) -> Layout:
-        """A metric of the best epochs of all complete runs."""
+    def by_seed(self, metric: str) -> dict[str, dict[int, float]]:
+        """A metric of the best epochs of all complete runs that have it, by candidate and seed."""
         values: dict[str, dict[int, float]] = {name: {} for name in self.candidates.all}
         for (name, seed), run in self.run_of.items():
             if run.state == "COMPLETE":
                 found = run.best_epoch(self.study.selection).metrics
-                values[name][self.seeds.index(seed)] = found[metric]
-        return Layout(values)
+                values[name] |= {seed: found[metric]} if metric in found else {}
+        return values
+
+    def layout(self, metric: str) -> Layout:
+        """The same by places of the seeds in their order."""
+        place = {seed: index for index, seed in enumerate(self.seeds)}
+        return Layout(
+            {
+                name: {place[seed]: value for seed, value in row.items()}
+                for name, row in self.by_seed(metric).items()
+            }
+        )
 
     @cached_property
     def race(self) -> Stand:

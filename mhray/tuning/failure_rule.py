@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mhray.errors import FailingTrialsError
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.failures import TEXT, Failure
 from mhray.tuning.record import TrialRecord
 

@@ -17,10 +17,17 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 from typing_extensions import override
 
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.lineage import as_run
 from mhray.tuning.record import State, Takeover, TrialRecord
-from mhray.tuning.storage import directions_of, find_study, open_study, study_beside, writing
+from mhray.tuning.storage import (
+    directions_of,
+    find_study,
+    open_study,
+    study_beside,
+    study_in,
+    writing,
+)
 from mhray.tuning.study import Study
 from mhray.tuning.study_journal import StudyJournal
 
@@ -69,6 +76,13 @@ class Journal(StudyJournal):
         directions = directions_of(study)
         opened = study_beside(self._storage, study.name, directions)
         return Confirmations(opened, self._storage, directions, self)
+
+    def confirmed(self, study: Study) -> list[TrialRecord]:
+        """The runs that confirm this one's best, for who only reads: none makes that journal."""
+        opened = study_in(self._storage, study.name)
+        if opened is None:
+            return []
+        return Confirmations(opened, self._storage, opened.directions, self).trials()
 
     def enqueue(self, params: Mapping[str, Any]) -> None:
         """Have a new trial draw these values, by Optuna's names, unless one draws them already."""

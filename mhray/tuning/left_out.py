@@ -17,7 +17,7 @@ from mhray.models.trained_heads import (
     refuse_unpredicted,
     trained_heads,
 )
-from mhray.training.epochs import why_no_judge
+from mhray.training.selection import why_no_judge
 from mhray.tuning.distributions import LOSS_WEIGHTS
 from mhray.tuning.rules import Finding, by_path, metrics_of
 from mhray.tuning.scheduler_kinds import AshaScheduler

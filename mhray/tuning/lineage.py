@@ -10,7 +10,7 @@ from math import inf
 from typing import Any
 
 from mhray.training.changes import Change
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.record import Takeover, TrialRecord
 
 

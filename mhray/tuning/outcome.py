@@ -16,13 +16,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from mhray.data.dataset import CIFAR100MHDataset
 from mhray.errors import StorageError
-from mhray.training.epochs import Selection
 from mhray.training.group_files import BEST
 from mhray.training.network_spec import NetworkSpec
 from mhray.training.origin import reproduce_line
 from mhray.training.registry import Registered, Standing, log_best_model
 from mhray.training.resume import why_not_whole
 from mhray.training.run import compose_run, evaluate_test, load_model
+from mhray.training.selection import Selection
 from mhray.tuning.confirmation import Confirmation, study_of_runs
 from mhray.tuning.journal import Confirmations, Journal
 from mhray.tuning.places import CHECKPOINTS, CONFIRMATION, files_of

@@ -7,7 +7,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from typing_extensions import override
 
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.progress_table import heads_line, running_table, values_of
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.search import Observer

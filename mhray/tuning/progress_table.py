@@ -12,7 +12,7 @@ from rich.console import ConsoleDimensions
 from rich.table import Table
 from rich.text import Text
 
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.standings import Standings
 
 VALUE = 5  # characters of 0.123

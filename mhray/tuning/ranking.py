@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mhray.training.epochs import Selection
+from mhray.training.selection import Selection
 from mhray.tuning.record import TrialRecord
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from mhray.training.changes import Change
-from mhray.training.epochs import EpochRow, Selection
+from mhray.training.epoch_row import EpochRow
+from mhray.training.selection import Selection
 
 State: TypeAlias = Literal["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing_extensions import override
 
 from mhray.errors import NoAnswerError, without_password
-from mhray.training.epochs import EpochRow, Selection
+from mhray.training.epoch_row import EpochRow
 from mhray.training.outbox import last_destination
 from mhray.training.recorder import StudyEnd, StudyRecorder, TrialEnd
+from mhray.training.selection import Selection
 from mhray.training.tracking import Tracking, expect_tracking
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.search import Observer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mhray.data.batches import fingerprint
 from mhray.errors import ConfigError
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.training.origin import origin, with_seed
 from mhray.training.run import Report, compose_run
 from mhray.training.workers import run

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mhray.heads import Head
-from mhray.training.epochs import Selection
 from mhray.training.origin import reproduce_line
+from mhray.training.selection import Selection
 from mhray.tuning.candidates import Candidate
 from mhray.tuning.comparison import Row, interval, rows_of
 from mhray.tuning.confirmation import Confirmation

@@ -6,7 +6,7 @@ Each rule yields the places it is broken at, with what to say there.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from mhray.training.epochs import sensible_mode
+from mhray.training.selection import sensible_mode
 from mhray.tuning.distributions import LOSS_WEIGHTS, Distribution
 from mhray.tuning.enqueue_rules import unfit_enqueued
 from mhray.tuning.grid import unfit_grid

@@ -17,7 +17,7 @@ from ray.tune.search import Searcher
 from typing_extensions import override
 
 from mhray.errors import ClusterError, FullDiskError
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.training.trial_files import TrialFiles
 from mhray.tuning.distributions import Draw
 from mhray.tuning.failures import DIED, TEXT

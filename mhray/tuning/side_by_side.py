@@ -1,8 +1,9 @@
 """Two studies of the same data beside each other: how far their results differ, and how surely.
 
-Trials that drew the same values with the same seed make pairs, and differences are taken pair by
-pair: so a study is compared with one that has another base. Without two such pairs the best trials
-are compared, each with what a bootstrap over its study's trials makes of the best. That interval is
+Where both were confirmed, their winners are compared over the fresh seeds of both. Else trials that
+drew the same values with the same seed make pairs, and differences are taken pair by pair: so a
+study is compared with one that has another base. Without two such pairs the best trials are
+compared, each with what a bootstrap over its study's trials makes of the best. That interval is
 rough: the best of trials drawn again is never better than the best there was.
 """
 
@@ -19,18 +20,21 @@ from mhray.tuning.page.head_table import MEAN
 from mhray.tuning.page.material import Material
 from mhray.tuning.page.wording import change_of, value_of
 from mhray.tuning.record import TrialRecord
+from mhray.tuning.winners import winners_apart
 
 DRAWS = 2000  # of the bootstrap
 LEAST_PAIRS = 2
+ERROR = 0.05  # of all intervals over fresh seeds in a table together
 Key: TypeAlias = tuple[tuple[tuple[str, object], ...], int]
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """How much more one study has of a metric than another, with its 95 % interval.
+    """How much more one study has of a metric than another, with its interval.
 
     Attributes:
         pairs: trials of each that were compared one by one; 0: the best ones were.
+        seeds: fresh ones over which the winners were compared; 0: something else was.
     """
 
     metric: str
@@ -38,6 +42,7 @@ class Contrast:
     low: float
     high: float
     pairs: int = 0
+    seeds: int = 0
 
 
 def side_by_side(studies: Sequence[Material]) -> tuple[list[str], list[list[str]]]:
@@ -48,9 +53,12 @@ def side_by_side(studies: Sequence[Material]) -> tuple[list[str], list[list[str]
     """
     _refuse_unlike(studies)
     first, *others = studies
-    names = [f"{one.study.name}\ntrial {one.best.number}" for one in studies if one.best]
+    ends = _ends(studies)
+    names = [f"{one.study.name}\n{_name_of(end)}" for one, end in zip(studies, ends, strict=True)]
     header = ["", *names, *(f"{one.study.name}\n- {first.study.name}" for one in others)]
-    return header, [_row(studies, metric) for metric in _shared_metrics(studies)]
+    metrics = _shared_metrics(studies, ends)
+    error_rate = ERROR / max(1, len(metrics) * len(others))
+    return header, [_row(studies, ends, metric, error_rate) for metric in metrics]
 
 
 def how_compared(studies: Sequence[Material]) -> list[str]:
@@ -59,8 +67,20 @@ def how_compared(studies: Sequence[Material]) -> list[str]:
     return [_how(first, other) for other in others]
 
 
-def contrast(first: Material, other: Material, metric: str) -> Contrast:
-    """How much more of a metric the other one has than the first."""
+def contrast(first: Material, other: Material, metric: str, error_rate: float = ERROR) -> Contrast:
+    """How much more of a metric the other one has than the first.
+
+    ``error_rate`` is that of an interval over fresh seeds; all others are of 95 %.
+    """
+    if first.confirmation and other.confirmation:
+        apart = winners_apart(first.confirmation, other.confirmation, metric, error_rate)
+        if apart is not None:
+            mean, half = apart.more.mean, apart.more.half
+            return Contrast(metric, mean, mean - half, mean + half, seeds=apart.seeds)
+    return _of_search(first, other, metric)
+
+
+def _of_search(first: Material, other: Material, metric: str) -> Contrast:
     mine, its = _by_draw(first, metric), _by_draw(other, metric)
     pairs = len(mine.keys() & its.keys())
     # One pair has no scatter to tell an interval from.
@@ -75,10 +95,28 @@ def contrast(first: Material, other: Material, metric: str) -> Contrast:
     return Contrast(metric, change, float(low), float(high))
 
 
-def _row(studies: Sequence[Material], metric: str) -> list[str]:
+def _ends(studies: Sequence[Material]) -> list[TrialRecord]:
+    """What each study ends with: runs with fresh seeds if all were confirmed, else best trials."""
+    winners = [study.winner for study in studies if study.winner]
+    return winners if len(winners) == len(studies) else [one.best for one in studies if one.best]
+
+
+def _name_of(end: TrialRecord) -> str:
+    return f"{end.candidate}\nwith seed {end.seed}" if end.candidate else f"trial {end.number}"
+
+
+def _row(
+    studies: Sequence[Material], ends: Sequence[TrialRecord], metric: str, error_rate: float
+) -> list[str]:
     first, *others = studies
-    values = [value_of(metric, _of_best(study, metric)) for study in studies]
-    return [metric, *values, *(_told(contrast(first, other, metric)) for other in others)]
+    reached = [value_of(metric, metrics[metric]) for metrics in _reached(studies, ends)]
+    found = (contrast(first, other, metric, error_rate) for other in others)
+    return [metric, *reached, *map(_told, found)]
+
+
+def _reached(studies: Sequence[Material], ends: Sequence[TrialRecord]) -> list[dict[str, float]]:
+    pairs = zip(studies, ends, strict=True)
+    return [end.best_epoch(study.study.selection).metrics for study, end in pairs]
 
 
 def _told(found: Contrast) -> str:
@@ -90,16 +128,22 @@ def _told(found: Contrast) -> str:
 
 def _how(first: Material, other: Material) -> str:
     names = f"{other.study.name} - {first.study.name}"
-    pairs = contrast(first, other, first.study.select.metric).pairs
-    if pairs:
+    found = contrast(first, other, first.study.select.metric)
+    if found.seeds:
         return (
-            f"{names}: mean difference over {pairs} pairs of trials that drew the same values with "
-            "the same seed, with its 95 % interval (Student's t)."
+            f"{names}: mean difference of the confirmed winners over the {found.seeds} fresh seeds "
+            "of both. All such intervals of a table hold together in 19 of 20 "
+            "(docs/confirmation.md)."
+        )
+    if found.pairs:
+        return (
+            f"{names}: mean difference over {found.pairs} pairs of trials that drew the same "
+            "values with the same seed, with its 95 % interval (Student's t)."
         )
     return (
-        f"{names}: difference of the best trials. Fewer than {LEAST_PAIRS} trials of the two drew "
-        "the same values with the same seed, so the 95 % interval is an unpaired bootstrap over "
-        "the trials of each, which is rough."
+        f"{names}: difference of the best trials of the search. Fewer than {LEAST_PAIRS} trials of "
+        "the two drew the same values with the same seed, so the 95 % interval is an unpaired "
+        "bootstrap over the trials of each, which is rough."
     )
 
 
@@ -132,14 +176,12 @@ def _refuse_unlike(studies: Sequence[Material]) -> None:
             )
 
 
-def _shared_metrics(studies: Sequence[Material]) -> list[str]:
-    """What the best trials of all studies log of validation and a reader wants compared."""
+def _shared_metrics(studies: Sequence[Material], ends: Sequence[TrialRecord]) -> list[str]:
+    """What all studies' ends and best trials log of validation and a reader wants compared."""
+    bests = [study.validated(study.best) for study in studies if study.best]
+    logged = [*bests, *_reached(studies, ends)]
     wanted = dict.fromkeys((*studies[0].metrics, MEAN, studies[0].study.select.metric))
-    return [
-        metric
-        for metric in wanted
-        if all(study.best and metric in study.validated(study.best) for study in studies)
-    ]
+    return [metric for metric in wanted if all(metric in metrics for metrics in logged)]
 
 
 def _by_draw(study: Material, metric: str) -> dict[Key, float]:

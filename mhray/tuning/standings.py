@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from mhray.training.epochs import EpochRow, Selection, sensible_mode
+from mhray.training.epoch_row import EpochRow
+from mhray.training.selection import Selection, sensible_mode
 from mhray.tuning.record import TrialRecord
 
 
@@ -12,7 +13,7 @@ class Standings:
     Args:
         selection: what ranks trials.
         shown: the metrics that are shown of an epoch, without their split, and a word for each.
-        total: trials of the budget.
+        budget: trials that there may be; a candidate that leads late brings more.
         past: the trials that earlier starts ended.
 
     Attributes:
@@ -27,18 +28,23 @@ class Standings:
         self,
         selection: Selection,
         shown: Mapping[str, str],
-        total: int,
+        budget: int,
         past: Iterable[TrialRecord],
     ) -> None:
         self.selection = selection
         self.shown = shown
-        self.total = total
+        self._budget = budget
         self.running: dict[int, EpochRow | None] = {}
         self.counts = {"COMPLETE": 0, "PRUNED": 0, "FAIL": 0}
         self.best: tuple[int, float] | None = None
         self.best_of: dict[str, tuple[int, float]] = {}
         for record in past:
             self.ended(record)
+
+    @property
+    def total(self) -> int:
+        """Trials of the budget, or all that there are if those are more."""
+        return max(self._budget, sum(self.counts.values()) + len(self.running))
 
     def started(self, record: TrialRecord) -> None:
         """A trial was handed to a worker."""

@@ -62,6 +62,14 @@ def study_beside(
         )
 
 
+def study_in(storage: BaseStorage, name: str) -> optuna.Study | None:
+    """A study of a storage that is open already, which stays as it is; None if it has none."""
+    with writing():
+        if name not in optuna.get_all_study_names(storage):
+            return None
+        return optuna.load_study(storage=storage, study_name=name)
+
+
 def open_storage(where: str) -> BaseStorage:
     """A storage, whatever studies it holds.
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Strict, Tag
 
 from mhray.errors import did_you_mean, without_password
-from mhray.training.epochs import Selection
+from mhray.training.selection import Selection
 from mhray.training.sizes import WHAT_FITS, bytes_of
 from mhray.tuning.confirm_section import Confirm
 from mhray.tuning.enqueue_kinds import Enqueue

@@ -10,7 +10,7 @@ from ray import tune
 
 from mhray.errors import ClusterError, FullDiskError, StorageError
 from mhray.training import workers
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.training.group_files import LAST
 from mhray.training.resume import mend
 from mhray.training.run import compose_run

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from mhray.training.epochs import sensible_mode
+from mhray.training.selection import sensible_mode
 from mhray.tuning.comparison import Interval
 from mhray.tuning.confirmation import Confirmation
 from mhray.tuning.race import SAYING, pairs
@@ -42,10 +42,12 @@ class Verdict:
     Attributes:
         state: the confirmation.
         shown: metrics without their split, and a word for each.
+        written: how a value of the study's metric is written.
     """
 
     state: Confirmation
     shown: Mapping[str, str]
+    written: Callable[[float], str] = "{:.4f}".format
 
     @property
     def error_rate(self) -> float:
@@ -100,7 +102,7 @@ class Verdict:
         """The candidates, and what each reached with its fresh seeds."""
         metric = self.state.study.select.metric
         table = Table(title=f"confirmation: {metric} over fresh seeds", title_justify="left")
-        (first, *numbers, last), rows = self.cells("{:.4f}".format)
+        (first, *numbers, last), rows = self.cells()
         table.add_column(first)
         for name in numbers:
             table.add_column(name, justify="right")
@@ -109,10 +111,8 @@ class Verdict:
             table.add_row(*row)
         return table
 
-    def cells(
-        self, written: Callable[[float], str]
-    ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-        """The header and the rows of that table; ``written`` is how a value is shown."""
+    def cells(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """The header and the rows of that table."""
         header = ("candidate", "searched", "median", "lowest", "highest", "seeds")
         layout = self.state.layout(self.state.study.select.metric)
         rows = []
@@ -120,7 +120,8 @@ class Verdict:
             values = list(layout.values[name].values())
             reached = [layout.median(name), min(values), max(values)]
             searched = self._searched(name)
-            cells = ["-" if searched is None else written(searched), *map(written, reached)]
+            found = "-" if searched is None else self.written(searched)
+            cells = [found, *map(self.written, reached)]
             rows.append((name, *cells, str(len(values)), self._beside(name)))
         return (*header, "beside the winner"), tuple(rows)
 
@@ -133,7 +134,7 @@ class Verdict:
         metric = self.state.study.select.metric
         layout, winner, tied = self.state.layout(metric), self.state.race.leader, self.tied()
         seeds = len(layout.values[winner])
-        found = f"median {layout.median(winner):.4f} over {seeds} fresh seeds"
+        found = f"median {self.written(layout.median(winner))} over {seeds} fresh seeds"
         if len(tied) > 1:
             yield f"{_listed(tied)} cannot be told apart on {metric}"
             yield f"{winner} has the best {found}"
@@ -170,9 +171,9 @@ class Verdict:
         winner = self.state.race.leader
         searched = self._searched(winner)
         if searched is not None:
-            metric = self.state.study.select.metric
-            median = self.state.layout(metric).median(winner)
-            yield f"the search had {searched:.4f} for {winner}, its fresh seeds have {median:.4f}"
+            median = self.state.layout(self.state.study.select.metric).median(winner)
+            had, have = self.written(searched), self.written(median)
+            yield f"the search had {had} for {winner}, its fresh seeds have {have}"
 
     def _searched(self, name: str) -> float | None:
         """What the search had of a candidate that is one of its trials."""

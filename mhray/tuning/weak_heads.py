@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from mhray.heads import Head
-from mhray.models.tally import chance_metric, implied_metric
+from mhray.models.metric_names import chance_metric, implied_metric
 
 
 def weak_heads(metrics: Mapping[str, float], heads: Sequence[Head]) -> Iterator[str]:

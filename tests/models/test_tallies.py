@@ -3,8 +3,8 @@ import torch
 
 from mhray.errors import HeadMismatchError
 from mhray.heads import Implication
+from mhray.models.predicted_heads import PredictedHeads
 from mhray.models.tallies import Tallies
-from mhray.models.trained_heads import PredictedHeads
 
 HEADS = {"fine": 4, "coarse": 2}
 INFO = {

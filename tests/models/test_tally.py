@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, mean_absolute_error
 
 from mhray.errors import ConfigError
-from mhray.models.tally import EpochMetrics, Tally, refuse_shared_names
+from mhray.models.metric_names import refuse_shared_names
+from mhray.models.tally import EpochMetrics, Tally
 
 HEADS = ["left", "sum"]
 CLASSES = 5

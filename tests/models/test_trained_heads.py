@@ -9,13 +9,8 @@ from mhray.errors import ConfigError, HeadMismatchError
 from mhray.heads import Head, Implication
 from mhray.models.cnn import SimpleCNN
 from mhray.models.module import MultiheadLitModule
-from mhray.models.trained_heads import (
-    ImpliedHead,
-    PredictedHeads,
-    predicted_heads,
-    refuse_unpredicted,
-    trained_heads,
-)
+from mhray.models.predicted_heads import ImpliedHead, PredictedHeads
+from mhray.models.trained_heads import predicted_heads, refuse_unpredicted, trained_heads
 
 HEADS = {"coarse": 3, "fine": 5, "other": 2}
 BY_FINE = Implication("fine", (0, 0, 1, 1, None))

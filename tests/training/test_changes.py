@@ -9,13 +9,8 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR, SequentialLR
 
 from mhray.errors import ConfigError, HeadMismatchError
-from mhray.training.changes import (
-    ApplyChanges,
-    Change,
-    _multiply_rates,
-    changes_of,
-    changes_override,
-)
+from mhray.training.changes import Change, changes_of, changes_override
+from mhray.training.changing import ApplyChanges, _multiply_rates
 from mhray.training.run import compose_run, train
 
 RATE = "model.optimizer.lr"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from mhray.errors import NoAnswerError, StorageError
 from mhray.training import outbox
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.training.fitting import cut, fitting_name
 from mhray.training.outbox import Outbox
 from mhray.training.recorder import StudyRecorder

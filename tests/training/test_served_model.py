@@ -12,10 +12,10 @@ from mhray.errors import ConfigError, StorageError
 from mhray.heads import Head, Implication
 from mhray.models.cnn import SimpleCNN
 from mhray.training.answers import columns_of
-from mhray.training.epochs import Selection
 from mhray.training.network_spec import NetworkSpec
 from mhray.training.outbox import RunUpdate
 from mhray.training.registry import Registered, Standing, log_best_model
+from mhray.training.selection import Selection
 
 HEADS = (Head("left", 10), Head("type", 4, smallest_value=21))
 HEADS_CONFIG = {"left": 10, "type": 4}

@@ -6,13 +6,14 @@ from mhray.errors import ConfigError
 from mhray.models.weighting import DWA, ClassCount, FixedWeighting, Uncertainty
 from mhray.training.changes import Change, changes_override
 from mhray.training.cost import MeasureCost
-from mhray.training.epochs import ReportEpoch, Selection
+from mhray.training.epochs import ReportEpoch
 from mhray.training.parts import build_part, build_trainer
 from mhray.training.run import (
     check_heads,
     compose_run,
     read_heads_of,
 )
+from mhray.training.selection import Selection
 from mhray.training.weighted_loss import why_incomparable
 
 HEADS = {"left": 10, "sum": 19}

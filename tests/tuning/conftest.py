@@ -1,6 +1,6 @@
 import pytest
 
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.schedulers import PastTrial
 from mhray.tuning.study import Study

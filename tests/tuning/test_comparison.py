@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mhray.training.epochs import Selection
+from mhray.training.selection import Selection
 from mhray.tuning.comparison import Interval, difference, interval, rows_of
 
 ACCURACIES = st.lists(st.floats(0, 1), min_size=2, max_size=9)

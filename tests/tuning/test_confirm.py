@@ -3,7 +3,7 @@
 import pytest
 from ray.tune.search import Searcher
 
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.training.trial_files import TrialFiles
 from mhray.tuning.confirm import RaceSearch
 from mhray.tuning.confirm_section import Confirm

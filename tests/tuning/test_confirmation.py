@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.confirm_section import Confirm
 from mhray.tuning.confirmation import Confirmation, study_of_runs
 from mhray.tuning.record import TrialRecord

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray.tune.schedulers import TrialScheduler
 
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.front import dominates
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.schedulers import PastTrial, stopping_scheduler

@@ -2,7 +2,8 @@ import optuna
 import pytest
 
 from mhray.errors import StorageError, StudyConflictError
-from mhray.training.epochs import EpochRow, Selection
+from mhray.training.epoch_row import EpochRow
+from mhray.training.selection import Selection
 from mhray.tuning.confirm_section import Confirm
 from mhray.tuning.confirmation import study_of_runs
 from mhray.tuning.journal import Journal

@@ -74,7 +74,7 @@ def files_in(directory):
 @pytest.fixture
 def journal_of_ended(a_study, tmp_path):
     """Three trials that have ended and one that runs, each with its files."""
-    from mhray.training.epochs import EpochRow
+    from mhray.training.epoch_row import EpochRow
     from mhray.tuning.journal import Journal
     from mhray.tuning.samplers import sampler_of
 

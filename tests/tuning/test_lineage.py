@@ -3,7 +3,7 @@ from dataclasses import asdict
 import pytest
 
 from mhray.training.changes import Change
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.lineage import as_run, rows_of_run, takeovers_of
 from mhray.tuning.record import Takeover
 

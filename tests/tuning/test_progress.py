@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from mhray.training.epochs import EpochRow, Selection
+from mhray.training.epoch_row import EpochRow
+from mhray.training.selection import Selection
 from mhray.tuning.console import console_on
 from mhray.tuning.progress import Progress
 from mhray.tuning.record import TrialRecord
@@ -192,3 +193,12 @@ def test_a_log_has_no_control_characters_whatever_the_environment_says(
         progress.trial_ended(a_record(0, "PRUNED", 0.25))
     assert out.getvalue().count("\n") == 2
     assert out.getvalue().replace("\n", "").isprintable()
+
+
+def test_what_comes_beyond_the_budget_counts_with_it():
+    standings = Standings(BY_MEAN, SHOWN, 2, [a_record(0, "COMPLETE", 0.5)])
+    totals = []
+    for number in (1, 2):
+        standings.started(a_record(number, "RUNNING"))
+        totals.append(standings.total)
+    assert totals == [2, 3]

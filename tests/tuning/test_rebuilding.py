@@ -9,7 +9,7 @@ import torch
 from mlflow import MlflowClient
 
 from mhray.errors import NoAnswerError, StorageError
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.training.tracking import open_tracking
 from mhray.tuning.console import console_on
 from mhray.tuning.journal import Journal

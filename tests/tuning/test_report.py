@@ -5,7 +5,8 @@ import pytest
 from rich.console import Console
 
 from mhray.heads import Head
-from mhray.training.epochs import EpochRow, Selection
+from mhray.training.epoch_row import EpochRow
+from mhray.training.selection import Selection
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.report import (
     best_of,

@@ -3,8 +3,10 @@ from dataclasses import replace
 import pytest
 
 from mhray.errors import StudyConflictError
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.comparison import interval
+from mhray.tuning.confirm_section import Confirm
+from mhray.tuning.confirmation import Confirmation
 from mhray.tuning.page.material import Material
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.side_by_side import contrast, how_compared, side_by_side
@@ -67,6 +69,60 @@ def test_a_table_has_the_best_of_each_study_and_what_separates_them(a_material):
     ]
 
 
+@pytest.fixture
+def a_confirmed(a_material):
+    """A study of one trial, trained again with the seeds after its own, to these accuracies."""
+
+    def make(name, *reached, seed=1):
+        searched = a_material(name, {1e-3: 0.9})
+        trials = tuple(replace(one, seed=seed) for one in searched.records)
+        own = Confirm(top=1, seeds=2, max_seeds=len(reached))
+        [candidate] = Confirmation(searched.study, own, trials, ()).candidates.trials
+        runs = [_a_run(candidate, *each) for each in enumerate(reached, seed + 1)]
+        state = Confirmation(searched.study, own, trials, runs)
+        return replace(searched, records=trials, confirmation=state)
+
+    return make
+
+
+def _a_run(candidate, seed, accuracy):
+    run = _a_record(seed, 1e-3, accuracy)
+    return replace(run, overrides=candidate.with_seed(seed), seed=seed, candidate=candidate.name)
+
+
+def test_confirmed_winners_are_compared_over_the_fresh_seeds_of_both(a_confirmed):
+    first = a_confirmed("a", 0.5, 0.6, 0.7)
+    found = contrast(first, a_confirmed("b", 0.53, 0.62, 0.74), "val/acc_mean")
+    expected = interval([0.03, 0.02, 0.04])
+    assert (found.seeds, found.pairs) == (3, 0)
+    assert (found.change, found.low, found.high) == pytest.approx(
+        (expected.mean, expected.mean - expected.half, expected.mean + expected.half)
+    )
+
+
+def test_the_intervals_of_confirmed_winners_hold_together(a_confirmed):
+    header, rows = side_by_side(
+        [a_confirmed("a", 0.5, 0.6, 0.7), a_confirmed("b", 0.53, 0.62, 0.74)]
+    )
+    assert header == ["", "a\ntrial 0\nwith seed 3", "b\ntrial 0\nwith seed 3", "b\n- a"]
+    # Student's t of 2 degrees of freedom at 2.5 %, for two metrics, is 6.205.
+    assert [row[1:] for row in rows] == [["60.0 %", "62.0 %", "+3.0 points\n[-0.6, +6.6]"]] * 2
+
+
+@pytest.mark.parametrize("changed", [{"seed": 5}, {"seed": 3}])
+def test_confirmed_with_other_seeds_they_are_compared_as_searched(a_confirmed, changed):
+    other = a_confirmed("b", 0.53, 0.62, 0.74, **changed)
+    found = contrast(a_confirmed("a", 0.5, 0.6, 0.7), other, "val/acc_mean")
+    assert (found.seeds, found.change) == (0, 0.0)
+
+
+def test_with_one_that_is_not_confirmed_both_are_compared_as_searched(a_material, a_confirmed):
+    studies = [a_confirmed("a", 0.5, 0.6), a_material("b", {2e-3: 0.8})]
+    header, [row, _] = side_by_side(studies)
+    assert (header[1], row[1]) == ("a\ntrial 0", "90.0 %")
+    assert how_compared(studies)[0].startswith("b - a: difference of the best trials of the search")
+
+
 def test_how_studies_were_compared_is_said(a_material):
     first = a_material("a", {1e-3: 0.5, 2e-3: 0.6})
     paired, unpaired = how_compared(
@@ -75,7 +131,9 @@ def test_how_studies_were_compared_is_said(a_material):
     assert paired.startswith(
         "b - a: mean difference over 2 pairs of trials that drew the same values"
     )
-    assert unpaired.startswith("c - a: difference of the best trials. Fewer than 2 trials")
+    assert unpaired.startswith(
+        "c - a: difference of the best trials of the search. Fewer than 2 trials"
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.training.load import Load
 from mhray.tuning.record import Takeover, TrialRecord
 from mhray.tuning.sweep_speed import epoch_seconds, lead_of, speed_of

@@ -1,13 +1,13 @@
 """What a reader should beware of before believing the rest of the report."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mhray.heads import Head
 from mhray.tuning.page.blocks import Section, points, text
 from mhray.tuning.page.material import Material
 from mhray.tuning.page.searched import dimensions
 from mhray.tuning.page.wording import counted, listed, number
-from mhray.tuning.record import BASELINE
+from mhray.tuning.record import BASELINE, TrialRecord
 from mhray.tuning.weak_heads import weak_heads
 
 PER_DIMENSION = 5  # complete trials for each searched number, below which a space is hardly seen
@@ -36,15 +36,20 @@ def cautions_of(material: Material) -> list[str]:
 
 
 def _weak(material: Material) -> Iterator[str]:
-    if material.best is None:
+    end = material.ends_with
+    if end is None:
         return
-    for caution in weak_heads(material.validated(material.best), _heads_of(material)):
-        yield f"Of trial {material.best.number}, {caution}."
+    logged = material.validated(end)
+    for caution in weak_heads(logged, _heads_of(material, logged)):
+        yield f"Of {_name_of(end)}, {caution}."
 
 
-def _heads_of(material: Material) -> list[Head]:
+def _name_of(end: TrialRecord) -> str:
+    return end.candidate or f"trial {end.number}"
+
+
+def _heads_of(material: Material, logged: Mapping[str, float]) -> list[Head]:
     """The heads with those that imply them, as the names of the metrics have them."""
-    logged = material.validated(material.best) if material.best else {}
     return [
         Head(
             head,
@@ -59,11 +64,12 @@ def _heads_of(material: Material) -> list[Head]:
 
 def _shown_to_test(material: Material) -> Iterator[str]:
     """Whether winners before the last one have seen the test split."""
-    if material.study.grid or material.best is None:
+    end = material.ends_with
+    if material.study.grid or material.best is None or end is None:
         return
     ends_with = {BASELINE, material.best.number}
     earlier = [record.number for record in material.tested if record.number not in ends_with]
-    shown, now = material.shown_to_test, f"trial {material.best.number} wins now"
+    shown, now = material.shown_to_test, f"{_name_of(end)} wins now"
     if earlier:
         trials = listed([f"trial {number}" for number in earlier])
         told = f"{trials} won before it went on, and {now}"
@@ -78,17 +84,17 @@ def _shown_to_test(material: Material) -> Iterator[str]:
 
 
 def _edges(material: Material) -> Iterator[str]:
-    best = material.best
-    if best is None:
+    end = material.ends_with
+    if end is None:
         return
-    drawn = material.values(best)
+    drawn = material.values(end)
     for quantity in material.quantities:
         value = drawn.get(quantity.path)
         if isinstance(value, int | float) and (edge := quantity.edge(value)):
             low, high = map(number, quantity.ends)
             yield (
-                f"{quantity.path} of trial {best.number} is {number(value)}, at the {edge} end of "
-                f"its range [{low}, {high}]: the best may lie beyond."
+                f"{quantity.path} of {_name_of(end)} is {number(value)}, at the {edge} end of its "
+                f"range [{low}, {high}]: the best may lie beyond."
             )
 
 

@@ -1,6 +1,7 @@
 """What fresh seeds say of the best trials: the confirmation's verdict and its candidates."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from mhray.tuning.page.blocks import Section, Table, points, text
 from mhray.tuning.page.material import Material
@@ -16,7 +17,7 @@ def verdict_of(material: Material) -> Verdict | None:
     if state is None or state.winner is None:
         return None
     heads = {f"{head}_acc": head for head in material.heads}
-    return Verdict(state, {**heads, **SHOWN})
+    return Verdict(state, {**heads, **SHOWN}, partial(value_of, state.study.select.metric))
 
 
 def whole(sentences: Sequence[str]) -> list[str]:
@@ -36,7 +37,7 @@ def confirmed(material: Material) -> Section:
     if verdict is None:
         wanted = counted(len(state.wanted()), "run")
         return Section("Fresh seeds", (text(f"{wanted} with fresh seeds are still to come."),))
-    header, rows = verdict.cells(lambda value: value_of(state.study.select.metric, value))
+    header, rows = verdict.cells()
     return Section(
         "Fresh seeds",
         (

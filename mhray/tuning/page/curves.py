@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mhray.tuning.page.blocks import Figures, Section, text
 from mhray.tuning.page.figure import Figure, Line, Number
 from mhray.tuning.page.material import Material, accuracy
+from mhray.tuning.page.thinning import LINES, evenly
 from mhray.tuning.page.wording import axis, counted, scaled
 from mhray.tuning.record import BASELINE, TrialRecord
 
@@ -16,8 +17,15 @@ def curves(material: Material) -> Section:
     if not material.heads:
         return Section("Learning curves", (text("No epoch has ended."),))
     figures = tuple(_figure(material, head) for head in material.heads)
-    caption = "Accuracy of each head on validation after each epoch; a line for each trial."
+    caption = f"Accuracy of each head on validation after each epoch; {_lines(material)}."
     return Section("Learning curves", (text(_late(material)), Figures("curves", caption, figures)))
+
+
+def _lines(material: Material) -> str:
+    others, stopped = (len(group) for group in _unmarked(material))
+    if max(others, stopped) <= LINES:
+        return "a line for each trial"
+    return f"of complete and of other trials at most {LINES} each are drawn, evenly by result"
 
 
 def _late(material: Material) -> str:
@@ -36,19 +44,31 @@ def _late(material: Material) -> str:
 
 
 def _figure(material: Material, head: str) -> Figure:
-    best = material.best.number if material.best else -1
-    stopped = [r for r in material.records if r.state != "COMPLETE" and r.number not in (best, 0)]
-    others = [r for r in material.complete if r.number not in (best, BASELINE)]
+    best = material.chosen.number if material.chosen else -1
+    others, stopped = (evenly(group, LINES) for group in _unmarked(material))
     marked = [r for r in material.records if r.number == BASELINE and r.epochs]
     winner = [r for r in material.records if r.number == best and best != BASELINE]
     series = (
         _line("stopped early or failed", stopped, head, "stopped", "dot", 1),
         _line("complete", others, head, "other", "solid", 1),
         _line(f"trial 0: {material.baseline_name}", marked, head, "baseline", "dash", 3),
-        _line(f"best: trial {best}", winner, head, "best", "solid", 3),
+        _line(f"{material.chosen_name}: trial {best}", winner, head, "best", "solid", 3),
     )
     drawn = tuple(line for line in series if line.x)
-    return Figure(head, "epoch", axis(accuracy(head)), drawn)
+    return Figure(head, "epoch", axis(accuracy(head)), drawn, x_is_whole=True)
+
+
+def _unmarked(material: Material) -> tuple[list[TrialRecord], list[TrialRecord]]:
+    """Complete trials and others, but for the best and trial 0; the best first."""
+    best = material.chosen.number if material.chosen else -1
+    ranked = sorted(
+        (one for one in material.records if one.epochs and one.number not in (best, BASELINE)),
+        key=lambda one: material.validated(one)[material.study.select.metric],
+        reverse=material.study.select.mode == "max",
+    )
+    comparable = {one.number for one in material.complete}
+    complete = [one for one in ranked if one.number in comparable]
+    return complete, [one for one in ranked if one.state != "COMPLETE"]
 
 
 def _line(

@@ -8,6 +8,7 @@ from mhray.tuning.page.blocks import Figures, Section, text
 from mhray.tuning.page.figure import Figure, Line, Number, Points
 from mhray.tuning.page.material import Material
 from mhray.tuning.page.searched import Quantity
+from mhray.tuning.page.thinning import LINES, evenly
 from mhray.tuning.page.wording import axis, number, scaled
 from mhray.tuning.record import BASELINE, TrialRecord
 
@@ -26,9 +27,14 @@ def parallel(material: Material) -> Section:
     title = "All that was searched"
     if not material.complete:
         return Section(title, (text("No trial is complete."),))
+    drawn = (
+        f"{LINES} complete trials, evenly by result,"
+        if _are_thinned(material)
+        else "Complete trials"
+    )
     caption = (
-        "Complete trials across all searched quantities, each from the lower end of its range to "
-        "the upper; the last place is the result."
+        f"{drawn} across all searched quantities, each from the lower end of its range to the "
+        "upper; the last place is the result."
     )
     return Section(
         title, (text(_told(material)), Figures("parallel", caption, (_parallel(material),)))
@@ -64,7 +70,8 @@ def _parallel(material: Material) -> Figure:
     results = {one.number: _result(material, one) for one in material.complete}
     low, high = min(results.values()), max(results.values())
     series = []
-    for name, look, records in zip(QUARTERS, LOOKS, _by_quarter(material), strict=True):
+    for name, look, quarter in zip(QUARTERS, LOOKS, _by_quarter(material), strict=True):
+        records = evenly(quarter, LINES // len(QUARTERS)) if _are_thinned(material) else quarter
         x: list[Number] = []
         y: list[Number] = []
         trials: list[int] = []
@@ -81,6 +88,10 @@ def _parallel(material: Material) -> Figure:
     return Figure(
         "Parallel coordinates", "", "place in its range (%)", tuple(series), x_ticks=ticks
     )
+
+
+def _are_thinned(material: Material) -> bool:
+    return len(material.complete) > LINES
 
 
 def _places(material: Material, record: TrialRecord) -> Iterator[tuple[float, float]]:
@@ -106,12 +117,12 @@ def _result(material: Material, record: TrialRecord) -> float:
 
 def _slice(material: Material, quantity: Quantity) -> Figure:
     metric = material.study.select.metric
-    best = material.best.number if material.best else -1
+    best = material.chosen.number if material.chosen else -1
     have = [r for r in material.complete if quantity.path in material.values(r)]
     groups = (
         ("complete", "other", "circle", 6, have),
         ("trial 0", "baseline", "square", 11, [r for r in have if r.number == BASELINE]),
-        ("best", "best", "star", 14, [r for r in have if r.number == best]),
+        (material.chosen_name, "best", "star", 14, [r for r in have if r.number == best]),
     )
     series = tuple(
         Points(

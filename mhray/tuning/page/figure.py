@@ -19,6 +19,7 @@ class Points:
         trials: their numbers, of which the page shows the overrides where the mouse is.
         symbol: plotly's name of the mark.
         size: pixels.
+        opacity: of each mark, in [0, 1].
     """
 
     name: str
@@ -28,6 +29,7 @@ class Points:
     trials: tuple[int, ...] = ()
     symbol: str = "circle"
     size: float = 7
+    opacity: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Figure:
     """One pair of axes with what is drawn in it.
 
     Attributes:
+        x_is_whole: whether there is nothing between whole numbers.
         x_ticks: words in place of numbers, by their place on the axis.
     """
 
@@ -77,5 +80,6 @@ class Figure:
     y: str
     series: tuple[Series, ...]
     x_is_log: bool = False
+    x_is_whole: bool = False
     x_ticks: Mapping[float, str] = field(default_factory=dict)
     y_ticks: Mapping[float, str] = field(default_factory=dict)

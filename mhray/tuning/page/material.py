@@ -4,11 +4,11 @@ Nothing else is asked: no file of the study, no data, no MLflow. So the report c
 wherever the journal is.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mhray.tuning.confirm_section import Confirm
 from mhray.tuning.confirmation import Confirmation, study_of_runs
 from mhray.tuning.extension import Extension
 from mhray.tuning.journal import Journal
@@ -40,6 +40,7 @@ class Material:
         gpu_seconds: of all its trials.
         changes: how often it went on as something else.
         confirmation: of its best trials with fresh seeds; None if nothing is confirmed.
+        runs: with fresh seeds, also of a confirmation that the study does not ask for any more.
     """
 
     study: Study
@@ -54,6 +55,7 @@ class Material:
     changes: int = 0
     extension: Extension = NONE
     confirmation: Confirmation | None = None
+    runs: tuple[TrialRecord, ...] = ()
 
     @cached_property
     def heads(self) -> tuple[str, ...]:
@@ -100,14 +102,33 @@ class Material:
     @property
     def shown_to_test(self) -> int:
         """How many models the test split has seen, of trials and of runs with fresh seeds."""
-        runs = self.confirmation.runs if self.confirmation else ()
-        return len(self.tested) + sum(bool(run.test) for run in runs)
+        return len(self.tested) + sum(bool(run.test) for run in self.runs)
 
     @property
     def winner(self) -> TrialRecord | None:
         """The run with a fresh seed that the study ends with; None if none has won."""
         state = self.confirmation
         return state.median_run(state.winner) if state and state.winner else None
+
+    @property
+    def ends_with(self) -> TrialRecord | None:
+        """The run that the study ends with: of a confirmed winner, or else the best trial."""
+        return self.winner or self.best
+
+    @cached_property
+    def chosen(self) -> TrialRecord | None:
+        """The trial that figures of the search mark: which fresh seeds chose, or else the best."""
+        name = self.winner.candidate if self.winner else ""
+        named = (record for record in self.complete if f"trial {record.number}" == name)
+        return next(named, self.best)
+
+    @property
+    def chosen_name(self) -> str:
+        """What that trial is."""
+        if self.winner is None or self.chosen is None:
+            return "best"
+        is_winner = self.winner.candidate == f"trial {self.chosen.number}"
+        return "winner" if is_winner else "best of the search"
 
     @property
     def ended(self) -> float:
@@ -125,7 +146,9 @@ class Material:
         return sum(record.state != "RUNNING" for record in self.records) >= self.budget
 
     def validated(self, record: TrialRecord) -> dict[str, float]:
-        """The metrics of a trial's best epoch."""
+        """The metrics of the best epoch of a trial, or of a run with a fresh seed."""
+        if record.candidate:
+            return record.best_epoch(self.study.selection).metrics
         return self._validated[record.number]
 
     @cached_property
@@ -134,8 +157,8 @@ class Material:
         return tuple(quantities_of(self.study))
 
     def values(self, record: TrialRecord) -> dict[str, Value]:
-        """What a trial drew of the searched quantities, by path."""
-        return self._values[record.number]
+        """What a trial drew of the searched quantities, or a run has of them, by path."""
+        return self._read(record) if record.candidate else self._values[record.number]
 
     def drawn(self, record: TrialRecord) -> str:
         """The same as a reader wants it: the exact overrides are in the line that repeats it."""
@@ -152,23 +175,30 @@ class Material:
 
     @cached_property
     def _values(self) -> dict[int, dict[str, Value]]:
-        searched = {quantity.path for quantity in self.quantities}
-        # Hydra quotes text in a way of its own, so a choice is known by what is typed for it.
-        choices = {
+        return {record.number: self._read(record) for record in self.records}
+
+    def _read(self, record: TrialRecord) -> dict[str, Value]:
+        """The searched quantities as overrides have them."""
+        drawn = record.drawn or record.overrides
+        own = {text: text.partition("=")[::2] for text in drawn}
+        return {
+            path: self._choices[text] if text in self._choices else read_scalar(value)
+            for text, (path, value) in own.items()
+            if path in self._searched
+        }
+
+    @cached_property
+    def _searched(self) -> frozenset[str]:
+        return frozenset(quantity.path for quantity in self.quantities)
+
+    @cached_property
+    def _choices(self) -> dict[str, Value]:
+        """Choices by what is typed for them: Hydra quotes text in a way of its own."""
+        return {
             format_override(quantity.path, choice): choice
             for quantity in self.quantities
             for choice in quantity.choices
         }
-        found = {}
-        for record in self.records:
-            drawn = record.drawn or record.overrides
-            own = {text: text.partition("=")[::2] for text in drawn}
-            found[record.number] = {
-                path: choices[text] if text in choices else read_scalar(value)
-                for text, (path, value) in own.items()
-                if path in searched
-            }
-        return found
 
 
 def accuracy(head: str) -> str:
@@ -180,6 +210,8 @@ def material_of(journal: Journal) -> Material:
     """What a study's journal holds now."""
     about = journal.about()
     study, records = Study.model_validate(about.study), tuple(journal.trials())
+    confirm = study.confirm
+    runs = tuple(journal.confirmed(study_of_runs(study, confirm or Confirm())))
     return Material(
         study=study,
         records=records,
@@ -192,17 +224,9 @@ def material_of(journal: Journal) -> Material:
         gpu_seconds=about.gpu_seconds,
         changes=about.changes,
         extension=journal.extension,
-        confirmation=_confirmation_of(study, records, journal),
+        confirmation=Confirmation(study, confirm, records, runs) if confirm and records else None,
+        runs=runs,
     )
-
-
-def _confirmation_of(
-    study: Study, records: Sequence[TrialRecord], journal: Journal
-) -> Confirmation | None:
-    if study.confirm is None or not records:
-        return None
-    runs = journal.confirmations(study_of_runs(study, study.confirm)).trials()
-    return Confirmation(study, study.confirm, records, runs)
 
 
 def _heads_of(record: TrialRecord) -> tuple[str, ...]:

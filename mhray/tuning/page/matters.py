@@ -8,7 +8,7 @@ from mhray.tuning.page.importance import LEAST, Importance, importances
 from mhray.tuning.page.material import Material, accuracy
 from mhray.tuning.page.palette import colour_of
 from mhray.tuning.page.searched import Quantity
-from mhray.tuning.page.wording import counted, listed
+from mhray.tuning.page.wording import counted, listed, percent
 
 TITLE = "What matters for which head"
 
@@ -24,7 +24,9 @@ def matters(material: Material) -> Section:
         (
             text(*importance_sentences(material, found), *_left_out(material)),
             Figures(
-                "importance", "Importance of each searched quantity for each head.", _bars(found)
+                "importance",
+                "Share of each searched quantity in what matters for each head.",
+                _bars(found),
             ),
             _table(found),
         ),
@@ -48,7 +50,7 @@ def importance_sentences(material: Material, found: list[Importance]) -> Iterato
         real = [one for one in found if one.head == head and one.is_real]
         if real:
             first = max(real, key=lambda one: one.share)
-            yield f"What {head} depends on most is {first.quantity.name} ({first.share:.0%})."
+            yield f"What {head} depends on most is {first.quantity.name} ({percent(first.share)})."
         else:
             yield f"What {head} depends on cannot be told from chance."
     real_names = {one.quantity.path for one in found if one.is_real}
@@ -89,14 +91,16 @@ def _bars(found: list[Importance]) -> tuple[Figure, ...]:
         )
         for index, head in enumerate(heads)
     )
-    return (Figure("Importance", "share of the head's importance (%)", "", series),)
+    return (Figure("Importance", "share (%)", "", series),)
 
 
 def _table(found: list[Importance]) -> Table:
     heads = list(dict.fromkeys(one.head for one in found))
     names = dict.fromkeys(one.quantity.name for one in found)
     cells = {
-        (one.quantity.name, one.head): f"{one.share:.0%}" if one.is_real else f"({one.share:.0%})"
+        (one.quantity.name, one.head): percent(one.share)
+        if one.is_real
+        else f"({percent(one.share)})"
         for one in found
     }
     rows = tuple((name, *(cells[name, head] for head in heads)) for name in names)

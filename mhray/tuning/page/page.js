@@ -32,7 +32,13 @@ function laidOut(layout, place) {
     axis.title.font = { size: 12 };
     axis.title.standoff = 8;
   }
-  const rows = place.clientWidth < 500 ? 2 : 1;
+  const isNarrow = place.clientWidth < 500;
+  // Words that lean hang over the edge of a narrow page, and plotly then leaves them out.
+  if (isNarrow && own.xaxis.ticktext && own.xaxis.ticktext.length > 3) {
+    own.xaxis.tickangle = -90;
+    own.height = 460;
+  }
+  const rows = isNarrow ? 2 : 1;
   return {
     height: 340,
     ...own,

@@ -14,6 +14,8 @@ from mhray.tuning.page.figure import Bars, Figure, Line, Points, Series, Values
 
 _DIGITS = 6  # of a number on an axis: no screen shows more
 _ROW = 26  # pixels for each bar
+_EPOCHS = 12  # that have a tick each
+_DECADES = 90  # from which on powers of ten alone are ticks enough
 MARGIN = 0.4  # beside words on an axis, as parts of their distance
 
 
@@ -33,7 +35,12 @@ def drawn(figure: Figure) -> dict[str, Any]:
 def _trace(series: Series) -> dict[str, Any]:
     match series:
         case Points():
-            marker = {"color": series.colour, "symbol": series.symbol, "size": series.size}
+            marker = {
+                "color": series.colour,
+                "symbol": series.symbol,
+                "size": series.size,
+                "opacity": series.opacity,
+            }
             own = {"type": "scatter", "mode": "markers", "marker": marker}
             return {**own, **_along(series), "trials": list(series.trials)}
         case Line():
@@ -72,12 +79,28 @@ def _layout(figure: Figure) -> dict[str, Any]:
     if figure.x_ticks:
         x["range"] = [min(figure.x_ticks) - MARGIN, max(figure.x_ticks) + MARGIN]
     if figure.x_is_log:
-        x |= {"type": "log", "dtick": 1, "exponentformat": "power"}
+        x |= {"type": "log", "dtick": _log_step(figure), "exponentformat": "power"}
+    if figure.x_is_whole:
+        x |= {"tickformat": "d", **({"dtick": 1} if _largest(figure) <= _EPOCHS else {})}
     layout: dict[str, Any] = {"xaxis": x, "yaxis": y}
     if bars:
         y["autorange"] = "reversed"
         layout["height"] = 150 + _ROW * len(bars[0].labels) * len(bars)
     return layout
+
+
+def _log_step(figure: Figure) -> float | str:
+    """Powers of ten, and between few of them 2 and 5 as well, which plotly calls D2."""
+    values = [value for series in figure.series for value in _along_x(series) if value]
+    return 1 if not values or max(values) >= _DECADES * min(values) else "D2"
+
+
+def _largest(figure: Figure) -> float:
+    return max((value or 0 for series in figure.series for value in _along_x(series)), default=0)
+
+
+def _along_x(series: Series) -> Values:
+    return series.lengths if isinstance(series, Bars) else series.x
 
 
 def _ticks(words: Mapping[float, str]) -> dict[str, Any]:

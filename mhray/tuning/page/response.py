@@ -9,6 +9,7 @@ from mhray.tuning.page.figure import Figure, Line, Points, Series
 from mhray.tuning.page.material import Material, accuracy
 from mhray.tuning.page.palette import colour_of, dash_of, symbol_of
 from mhray.tuning.page.searched import Quantity
+from mhray.tuning.page.thinning import opacity_of
 from mhray.tuning.page.wording import interval_of, listed, number, scaled
 from mhray.tuning.record import TrialRecord
 
@@ -23,7 +24,10 @@ def response(material: Material) -> Section:
         return Section(title, (text("No head's weight is searched."),))
     *each, note = response_sentences(material)
     figures = tuple(_figure(material, weight) for weight in weights)
-    caption = "Accuracy of each head on validation against one head's weight, with running means."
+    means = any(isinstance(one, Line) for figure in figures for one in figure.series)
+    caption = "Accuracy of each head on validation against one head's weight" + (
+        ", with running means." if means else "."
+    )
     return Section(title, (points(each), text(note), Figures("weights", caption, figures)))
 
 
@@ -83,9 +87,10 @@ def _figure(material: Material, weight: Quantity) -> Figure:
         x, y = running_mean(amounts, values) if amounts else ([], [])
         colour = colour_of(index)
         trials = _numbers(material.complete)
-        series.append(Points(head, amounts, tuple(values), colour, trials, symbol_of(index), 5))
-        mean = f"{head}, mean"
-        series.append(Line(mean, tuple(x), tuple(y), colour, (), dash_of(index), 2.5))
+        look = (colour, trials, symbol_of(index), 5, opacity_of(len(values)))
+        series.append(Points(head, amounts, tuple(values), *look))
+        mean = Line(f"{head}, mean", tuple(x), tuple(y), colour, (), dash_of(index), 2.5)
+        series += [mean] if len(x) > 1 else []
     return Figure(weight.name, weight.path, "val accuracy (%)", tuple(series))
 
 

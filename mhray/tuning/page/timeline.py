@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from mhray.tuning.page.blocks import Figures, Section, text
 from mhray.tuning.page.figure import Figure, Line, Number
 from mhray.tuning.page.material import Material
-from mhray.tuning.page.wording import counted, duration, listed, moment
+from mhray.tuning.page.wording import counted, duration, listed, moment, percent
 from mhray.tuning.record import TrialRecord
 
 _MINUTE = 60.0
@@ -43,27 +43,30 @@ def spending(material: Material) -> Section:
 
 def spending_sentences(material: Material) -> Iterator[str]:
     """Hours of the clock, of cores and of GPUs, epochs, and the epochs that nobody had to train."""
+    runs = material.runs
     trained = sum(len(record.epochs) for record in material.records)
-    busy = sum(record.seconds for record in material.records)
+    again = sum(len(run.epochs) for run in runs)
+    busy = sum(record.seconds for record in (*material.records, *runs))
     resources = material.study.resources
     cores = busy * resources.per_worker.cpus * resources.workers_per_trial
     gpus = f", {duration(material.gpu_seconds)} of GPU" if material.gpu_seconds else ""
     yield (
         f"{duration(material.seconds)} by the clock over all starts, {duration(cores)} of core time"
-        f"{gpus}; {counted(trained, 'epoch')} in {counted(len(material.records), 'trial')}."
+        f"{gpus}; {counted(trained, 'epoch')} in {counted(len(material.records), 'trial')}"
+        + (f", {again} in {counted(len(runs), 'run')} with fresh seeds." if runs else ".")
     )
     saved, seconds = _saved(material)
     if saved:
         share = saved / (saved + trained)
         yield (
-            f"Early stopping saved {counted(saved, 'epoch')} ({share:.0%} of what training all to "
-            f"the end would have taken), about {duration(seconds)} of training."
+            f"Early stopping saved {counted(saved, 'epoch')} ({percent(share)} of what training "
+            f"all to the end would have taken), about {duration(seconds)} of training."
         )
     elif material.complete:
         yield "No trial was stopped early."
-    again = sum(record.starts - 1 for record in material.records if record.starts > 1)
-    if again:
-        yield f"Trials were started again {counted(again, 'time')}."
+    restarts = sum(record.starts - 1 for record in material.records if record.starts > 1)
+    if restarts:
+        yield f"Trials were started again {counted(restarts, 'time')}."
 
 
 def _saved(material: Material) -> tuple[int, float]:

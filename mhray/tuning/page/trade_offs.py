@@ -71,14 +71,15 @@ def correlations(material: Material) -> list[tuple[tuple[str, str], Correlation 
 
 def _front_sentence(material: Material, front: list[TrialRecord]) -> str:
     numbers = [str(record.number) for record in front]
-    best = material.best
-    chosen = best is not None and best.number in {record.number for record in front}
+    best = material.chosen
+    is_on = best is not None and best.number in {record.number for record in front}
     told = listed(numbers) if len(numbers) <= ROWS else f"{listed(numbers[:ROWS])} and others"
-    place = "is on it" if chosen else "is not on it"
+    place = "is on it" if is_on else "is not on it"
+    name = material.chosen_name
+    whom = "the winner" if name == "winner" else f"the {name} by {material.study.select.metric}"
     size = f"{counted(len(front), 'trial')} of {len(material.complete)}"
     return (
-        f"The Pareto front over the {len(material.heads)} heads has {size}: {told}; the best by "
-        f"{material.study.select.metric} {place}."
+        f"The Pareto front over the {len(material.heads)} heads has {size}: {told}; {whom} {place}."
     )
 
 
@@ -87,31 +88,32 @@ def _figures(material: Material, front: list[TrialRecord]) -> Figures:
     figures = tuple(_figure(material, front, *pair) for pair, _ in order[:PANELS])
     caption = (
         "Complete trials by two heads' accuracies on validation: the front over all heads, the "
-        "best trial and trial 0 are marked."
+        f"{material.chosen_name} and trial 0 are marked."
     )
     return Figures("front", caption, figures)
 
 
 def _figure(material: Material, front: list[TrialRecord], first: str, second: str) -> Figure:
     on = {record.number for record in front}
-    best = material.best.number if material.best else BASELINE
+    best = material.chosen.number if material.chosen else BASELINE
+    name = material.chosen_name
     groups = {
         "complete": [r for r in material.complete if r.number not in (*on, best, BASELINE)],
         "front": [r for r in front if r.number not in (best, BASELINE)],
         "trial 0": [r for r in material.complete if r.number == BASELINE],
-        "best": [r for r in material.complete if r.number == best and best != BASELINE],
+        name: [r for r in material.complete if r.number == best and best != BASELINE],
     }
     looks = {
         "complete": ("other", "circle", 6),
         "front": ("complete", "diamond", 9),
         "trial 0": ("baseline", "square", 11),
-        "best": ("best", "star", 14),
+        name: ("best", "star", 14),
     }
     metrics = accuracy(first), accuracy(second)
     series = tuple(
-        Points(name, *_places(material, records, metrics), colour, _numbers(records), symbol, size)
-        for name, (colour, symbol, size) in looks.items()
-        if (records := groups[name])
+        Points(group, *_places(material, records, metrics), colour, _numbers(records), symbol, size)
+        for group, (colour, symbol, size) in looks.items()
+        if (records := groups[group])
     )
     return Figure(f"{first} and {second}", axis(metrics[0]), axis(metrics[1]), series)
 

@@ -40,6 +40,15 @@ def value_of(metric: str, value: float | None) -> str:
     return f"{100 * value:.1f} %" if is_share(metric) else f"{value:.4g}"
 
 
+def percent(share: float) -> str:
+    """A share of a whole in percent.
+
+    >>> percent(0.704)
+    '70 %'
+    """
+    return f"{100 * share:.0f} %"
+
+
 def change_of(metric: str, change: float) -> str:
     """A difference of two values with its unit.
 

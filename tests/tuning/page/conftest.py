@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from mhray.training.epochs import EpochRow
+from mhray.training.epoch_row import EpochRow
 from mhray.tuning.journal import Journal
 from mhray.tuning.page.blocks import Table, Text
 from mhray.tuning.page.material import Material

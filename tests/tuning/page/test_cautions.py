@@ -2,6 +2,8 @@ from dataclasses import replace
 
 import pytest
 
+from mhray.tuning.confirm_section import Confirm
+from mhray.tuning.confirmation import Confirmation
 from mhray.tuning.page.cautions import FAILURES, cautions_of
 from mhray.tuning.page.head_table import head_table
 
@@ -87,4 +89,46 @@ def test_each_model_that_the_test_batch_has_seen_counts(a_material, words):
     assert cautions_of(material)[0].startswith(
         "This study has shown 3 models to the test batch: trial 3 won before it went on, and "
         f"trial {best} wins now."
+    )
+
+
+@pytest.fixture
+def confirmed(a_material):
+    """A study whose candidates all have fresh runs with this accuracy of left."""
+
+    def make(left):
+        material, confirm = a_material(60), Confirm(top=1, seeds=2, max_seeds=2)
+        known = (material.study, confirm, material.records)
+        [row] = material.best.epochs[-1:]
+        rows = (replace(row, metrics={**row.metrics, "val/left_acc": left}),)
+        state = Confirmation(*known, ())
+        runs = [
+            replace(
+                material.best, number=0, candidate=name, overrides=one.with_seed(seed), epochs=rows
+            )
+            for name, one in state.candidates.all.items()
+            for seed in state.seeds
+        ]
+        return replace(material, confirmation=Confirmation(*known, runs), runs=tuple(runs))
+
+    return make
+
+
+def test_a_confirmed_winner_is_warned_of_and_not_the_best_of_the_search(confirmed):
+    assert cautions_of(confirmed(0.5)) == []
+    material = confirmed(0.05)
+    name = material.confirmation.winner.name
+    assert cautions_of(material)[0].startswith(f"Of {name}, head left is at chance: val/left_acc")
+
+
+@pytest.mark.parametrize("confirms_no_more", [False, True])
+def test_each_run_with_a_fresh_seed_that_the_test_batch_has_seen_counts(
+    confirmed, confirms_no_more
+):
+    material = confirmed(0.5)
+    runs = tuple(replace(run, test={"test/acc_mean": 0.5}) for run in material.runs[:3])
+    material = replace(material, runs=runs)
+    material = replace(material, confirmation=None) if confirms_no_more else material
+    assert cautions_of(material)[0].startswith(
+        "This study has shown 3 models to the test batch: some won before it went on."
     )
