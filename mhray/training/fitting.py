@@ -1,7 +1,7 @@
 """Names and texts as MLflow takes them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 # MLflow cuts longer ones without a word.
 LONGEST_PARAM = 6000
@@ -30,6 +30,13 @@ def fitting_name(name: str) -> str:
     'model.blocks_0__deep'
     """
     return re.sub(r"[^A-Za-z0-9_./: -]", "_", name.lstrip("+"))
+
+
+def note_of_run(noun: str, overrides: Sequence[str], line: str) -> str:
+    """What a run says of itself, in Markdown: what it is, and the command that has it again."""
+    listed, line = (cut(text, LONGEST_TAG // 2 - 100) for text in ("\n".join(overrides), line))
+    said = f"Overrides of this {noun}:\n```text\n{listed}\n```"
+    return f"{said}\n\nReproduce it:\n```sh\n{line}\n```"
 
 
 def cut(text: str, longest: int) -> str:

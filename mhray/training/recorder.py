@@ -18,7 +18,14 @@ from typing import Any, Literal, TypeAlias
 
 from mhray.training.agreement import disagreements
 from mhray.training.epochs import EpochRow
-from mhray.training.fitting import LONGEST_TAG, cut, fitting_metrics, fitting_params, fitting_tags
+from mhray.training.fitting import (
+    LONGEST_TAG,
+    cut,
+    fitting_metrics,
+    fitting_params,
+    fitting_tags,
+    note_of_run,
+)
 from mhray.training.origin import reproduce_line
 from mhray.training.outbox import Courier, Outbox, RunUpdate
 from mhray.training.tracking import Tracking
@@ -32,6 +39,7 @@ STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "INTERRUPTED": "KILLED", "
 TRIAL_ENDS = ("COMPLETE", "PRUNED", "FAIL")
 
 NOTE = "mlflow.note.content"  # shown as Markdown in the UI
+NOTHING: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,7 @@ class StudyRecorder:
             "mhray.state": "RUNNING",
             "mhray.seed": str(seed),
             "mhray.reproduce": line,
-            NOTE: f"Reproduce this trial:\n```sh\n{cut(line, LONGEST_TAG - 100)}\n```",
+            NOTE: note_of_run(self._kind.noun, overrides, line),
         }
         params = dict(override.partition("=")[::2] for override in drawn or overrides)
         self._add(
@@ -173,22 +181,24 @@ class StudyRecorder:
         duration_seconds: float,
         failure: str = "",
         at: float = 0.0,
+        rung: int = 0,
     ) -> None:
         """Record how a trial ended, unless that is done already.
 
         A trial that was stopped early has the status KILLED in MLflow. `metrics` are those of its
         best epoch and get names that begin with `best/`: a chart of `val/acc_mean` ends with the
-        last epoch.
+        last epoch. `rung` is the epoch at which it was stopped or complete; 0 for none.
         """
         run = self._of_trial(number, at)
         if self._states.get(run.key) == state:
             return
         failed = {"mhray.failure": failure} if failure else {}
+        ended = {"mhray.rung": str(rung)} if rung else {}
         self._add(
             run,
             status=STATUS[state],
             metrics={**_best(metrics), "duration_seconds": duration_seconds},
-            tags=fitting_tags({"mhray.state": state, **failed}),
+            tags=fitting_tags({"mhray.state": state, **ended, **failed}),
         )
 
     def trial_interrupted(self, number: int, at: float = 0.0) -> None:
@@ -208,15 +218,21 @@ class StudyRecorder:
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
         at: float = 0.0,
+        summary: Mapping[str, float] = NOTHING,
+        note: str = "",
     ) -> None:
-        """Record how this start of the study ended; `metrics` are those of its best trial."""
-        run, summary = self._of_study(at), _best(metrics)
+        """Record how this start of the study ended; `metrics` are those of its best trial.
+
+        `summary` are metrics of the study itself, and `note` is Markdown that takes the place of
+        the study file.
+        """
+        run, told = self._of_study(at), {**_best(metrics), **fitting_metrics(summary)}
         self._add(
             run,
-            time=self._time_of_summary(run.time, summary),
+            time=self._time_of_summary(run.time, told),
             status=STATUS[state],
-            metrics=summary,
-            tags=fitting_tags({**tags, "mhray.state": state}),
+            metrics=told,
+            tags=fitting_tags({**tags, "mhray.state": state, **({NOTE: note} if note else {})}),
         )
 
     def flush(self, deadline_seconds: float) -> int:

@@ -5,6 +5,7 @@ run: four processes that open a fresh SQLite store crash three of them, workers 
 and nothing here depends on which run a thread believes to be active.
 """
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
@@ -30,6 +31,9 @@ from mhray.training.experiment import (
 from mhray.training.outbox import RunUpdate
 
 KEY_TAG = "mhray.key"
+FRONT = "front.json"
+# MLflow's own `log_table` would add the rows a second time.
+TABLES = "mlflow.loggedArtifacts"
 ENDED = {"FINISHED", "FAILED", "KILLED"}
 
 REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST"}
@@ -122,12 +126,14 @@ class Tracking:
         best_config: str,
         checkpoint: Path,
         trials: Sequence[Mapping[str, Any]],
+        front: Mapping[str, Sequence[Any]],
         report: Path,
     ) -> None:
         """Put what a study leaves behind under its run, as artifacts.
 
-        They are `study.yaml`, `trials.csv` with a row per trial, `report/`, and of the best trial
-        `best/config.yaml` and `best/<checkpoint's file name>`. A second time replaces them.
+        They are `study.yaml`, `trials.csv` with a row per trial, `front.json`, `report/`, and of
+        the best trial `best/config.yaml` and `best/<checkpoint's file name>`. A second time
+        replaces them. `front` has `columns` and, as `data`, rows.
 
         Raises:
             StorageError: the artifacts' place cannot be written or reached.
@@ -137,6 +143,8 @@ class Tracking:
         try:
             self.client.log_text(run_id, study_file, "study.yaml")
             self.client.log_text(run_id, table, "trials.csv")
+            self.client.log_text(run_id, json.dumps(dict(front)), FRONT)
+            self._show_as_table(run_id, FRONT)
             self.client.log_text(run_id, best_config, "best/config.yaml")
             self.client.log_artifact(run_id, str(checkpoint), "best")
             self.client.log_artifacts(run_id, str(report), "report")
@@ -147,6 +155,13 @@ class Tracking:
                 f"storage: the study's artifacts cannot be written ({reason_of(error)}); make that "
                 "place writable, and start the same command again"
             ) from None
+
+    def _show_as_table(self, run_id: str, path: str) -> None:
+        """Note among MLflow's tables of a run that this artifact is one."""
+        known = json.loads(self.client.get_run(run_id).data.tags.get(TABLES, "[]"))
+        table = {"path": path, "type": "table"}
+        if table not in known:
+            self.client.set_tag(run_id, TABLES, json.dumps([*known, table]))
 
     def _write(self, key: str, updates: Sequence[RunUpdate]) -> None:
         run_id = self._find_or_create(key, updates[0])
