@@ -187,7 +187,7 @@ class StudyRecorder:
 
         A trial that was stopped early has the status KILLED in MLflow. `metrics` are those of its
         best epoch and get names that begin with `best/`: a chart of `val/acc_mean` ends with the
-        last epoch. `rung` is the epoch at which it was stopped or complete; 0 for none.
+        last epoch. `rung` is the epoch at which it was stopped or complete; 0: neither.
         """
         run = self._of_trial(number, at)
         if self._states.get(run.key) == state:
@@ -223,8 +223,7 @@ class StudyRecorder:
     ) -> None:
         """Record how this start of the study ended; `metrics` are those of its best trial.
 
-        `summary` are metrics of the study itself, and `note` is Markdown that takes the place of
-        the study file.
+        `summary` is the study's own, and `note`, in Markdown, takes the place of its file.
         """
         run, told = self._of_study(at), {**_best(metrics), **fitting_metrics(summary)}
         self._add(

@@ -34,6 +34,8 @@ KEY_TAG = "mhray.key"
 FRONT = "front.json"
 # MLflow's own `log_table` would add the rows a second time.
 TABLES = "mlflow.loggedArtifacts"
+# Without these a column of the UI is empty.
+SOURCE = {"mlflow.source.name": "mhray.sweep", "mlflow.source.type": "LOCAL"}
 ENDED = {"FINISHED", "FAILED", "KILLED"}
 
 REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST"}
@@ -200,7 +202,7 @@ class Tracking:
         return found[0].info.run_id if found else None
 
     def _create(self, key: str, first: RunUpdate) -> str:
-        tags = {KEY_TAG: key}
+        tags = {KEY_TAG: key, **SOURCE}
         if first.parent:
             parent = self._run_ids.get(first.parent) or self._find(first.parent)
             tags["mlflow.parentRunId"] = parent or ""

@@ -146,9 +146,11 @@ def test_after_it_the_study_s_run_has_its_result_and_its_artifacts(checked, jour
     study = runs(checked, of_trials=False)[checked.study.name]
     client = MlflowClient(checked.study.mlflow.tracking_uri)
     names = {artifact.path for artifact in client.list_artifacts(study.info.run_id)}
-    assert names == {"study.yaml", "trials.csv", "best", "report"}
+    assert names == {"study.yaml", "trials.csv", "front.json", "best", "report"}
     assert (study.info.status, study.data.metrics["best/val/acc_mean"]) == ("FINISHED", 0.5)
     assert study.data.tags["mhray.commit"] == "f00d"
+    assert study.data.metrics["trials/stopped"] == study.data.metrics["trials/failed"] == 1
+    assert "\n## Answer\n" in study.data.tags["mlflow.note.content"]
 
 
 def test_a_run_that_cannot_be_mended_is_named_and_the_outbox_kept(checked, journal):

@@ -21,6 +21,7 @@ from mhray.tuning.record import TrialRecord
 from mhray.tuning.weak_heads import weak_heads
 
 LONGEST = 4700  # characters: the registered model's own says before it which version it is of
+_LONGEST_ANSWER = 900
 _SHORTEST_LINE = 200  # characters of the command that are left where heads take all the room
 _FEWER = ((24, 120), (12, 60), (6, 30))  # heads, and characters of the names of their classes
 
@@ -98,19 +99,20 @@ def _card(
 ) -> str:
     known = [head for head in product.heads if head.name in product.predicted]
     shown = known[:heads]
+    name = model.candidate or f"trial {model.number}"
     sections = (
-        Section("Model", (text(*_what(product)), text(*answer_sentences(material)))),
+        Section("", (text(f"{name[0].upper()}{name[1:]} of study {material.study.name}."),)),
+        Section("Model", (text(*_what(product)), text(_found(material)))),
         Section("Data", (text(*_data(material, product)),)),
-        Section("Heads", (_heads(shown, letters), text(*_left_out(known, shown)))),
+        Section("Heads", (_heads(shown, letters), text(*_of_heads(known, shown)))),
         Section(
             "Accuracy",
             accuracies(material, model, [head.name for head in shown], product.judged),
         ),
-        Section("Limits", (points([*_limits(material, product, model, known)]),)),
+        Section("Limits", (points([*_limits(material, product, model, shown)]),)),
         Section("To repeat it", (Code(line), text(*_origin(material)))),
     )
-    name = model.candidate or f"trial {model.number}"
-    return markdown(f"{name} of study {material.study.name}", sections)
+    return markdown("", sections)
 
 
 def _what(product: Product) -> Iterator[str]:
@@ -121,6 +123,10 @@ def _what(product: Product) -> Iterator[str]:
         f"{size}: height, width, channels. It gives the class of each head, counted from 0, with "
         "its name and its probability."
     )
+
+
+def _found(material: Material) -> str:
+    return cut(" ".join(answer_sentences(material)), _LONGEST_ANSWER)
 
 
 def _data(material: Material, product: Product) -> Iterator[str]:
@@ -138,7 +144,9 @@ def _heads(heads: Sequence[Head], letters: int) -> Block:
     return Table(("head", "classes", "names"), tuple(rows), ends_in_words=True)
 
 
-def _left_out(known: Sequence[Head], shown: Sequence[Head]) -> Iterator[str]:
+def _of_heads(known: Sequence[Head], shown: Sequence[Head]) -> Iterator[str]:
+    if any(not head.class_names for head in shown):
+        yield "Classes without names have their values in the data files."
     if missing := len(known) - len(shown):
         yield f"The table lacks {counted(missing, 'head')}; trials.csv of the study's run has them."
 

@@ -34,7 +34,7 @@ def wilson(share: float, images: int) -> tuple[float, float]:
 
     >>> low, high = wilson(0.9, 1000)
     >>> f"{low:.4f} {high:.4f}"
-    '0.8799 0.9171'
+    '0.8798 0.9171'
     """
     square = _Z**2 / images
     centre = share + square / 2
@@ -77,8 +77,8 @@ def _row(material: Material, model: TrialRecord, metric: str, judged: Judged) ->
     values = _fresh(material, metric)
     if values:
         yield value_of(metric, median(values))
-        digits = ".1f" if is_share(metric) else ".4g"
-        yield f"{interval([scaled(metric, value) for value in values]):{digits}}"
+        mean = interval([scaled(metric, value) for value in values])
+        yield f"{mean:.1f} %" if is_share(metric) else f"{mean:.4g}"
     known = model.best_epoch(material.study.selection).metrics | model.test
     is_counted = metric == MEAN or metric in material.metrics
     for split, images in zip(_SPLITS, (judged.val, judged.test), strict=True):

@@ -26,7 +26,7 @@ def study_note(material: Material) -> str:
         Section("To repeat it", (*commands(material), text(more))),
         cautions(material),
     )
-    return markdown(material.study.name, sections)
+    return markdown("", sections)
 
 
 def study_metrics(material: Material) -> dict[str, float]:
