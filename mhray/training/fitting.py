@@ -23,6 +23,21 @@ def fitting_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     return {fitting_name(name): float(value) for name, value in metrics.items()}
 
 
+def best_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """What a best epoch reached, under names of its own; test metrics have only one value.
+
+    >>> best_metrics({"val/acc_mean": 0.5, "train/loss": 1.0, "test/acc_mean": 0.4})
+    {'best/val/acc_mean': 0.5, 'test/acc_mean': 0.4}
+    """
+    names = {"val/": "best/", "test/": ""}
+    return {
+        f"{before}{name}": value
+        for name, value in fitting_metrics(metrics).items()
+        for split, before in names.items()
+        if name.startswith(split)
+    }
+
+
 def fitting_name(name: str) -> str:
     """The name with what MLflow refuses in one replaced.
 

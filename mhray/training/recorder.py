@@ -20,6 +20,7 @@ from mhray.training.agreement import disagreements
 from mhray.training.epochs import EpochRow
 from mhray.training.fitting import (
     LONGEST_TAG,
+    best_metrics,
     cut,
     fitting_metrics,
     fitting_params,
@@ -197,7 +198,7 @@ class StudyRecorder:
         self._add(
             run,
             status=STATUS[state],
-            metrics={**_best(metrics), "duration_seconds": duration_seconds},
+            metrics={**best_metrics(metrics), "duration_seconds": duration_seconds},
             tags=fitting_tags({"mhray.state": state, **ended, **failed}),
         )
 
@@ -225,7 +226,7 @@ class StudyRecorder:
 
         `summary` is the study's own, and `note`, in Markdown, takes the place of its file.
         """
-        run, told = self._of_study(at), {**_best(metrics), **fitting_metrics(summary)}
+        run, told = self._of_study(at), {**best_metrics(metrics), **fitting_metrics(summary)}
         self._add(
             run,
             time=self._time_of_summary(run.time, told),
@@ -282,18 +283,6 @@ class StudyRecorder:
         self._epochs[update.key] = max(update.step, self._epochs.get(update.key, 0))
         if state := update.tags.get("mhray.state"):
             self._states[update.key] = state
-
-
-def _best(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The metrics of a best epoch under names of their own; test metrics have only one value.
-
-    >>> _best({"val/acc_mean": 0.5, "test/acc_mean": 0.4})
-    {'best/val/acc_mean': 0.5, 'test/acc_mean': 0.4}
-    """
-    return {
-        name if name.startswith("test/") else f"best/{name}": value
-        for name, value in fitting_metrics(metrics).items()
-    }
 
 
 def _milliseconds(seconds: float) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from mhray.errors import StorageError, without_password
@@ -36,6 +36,7 @@ FRONT = "front.json"
 TABLES = "mlflow.loggedArtifacts"
 # Without these a column of the UI is empty.
 SOURCE = {"mlflow.source.name": "mhray.sweep", "mlflow.source.type": "LOCAL"}
+DIGEST = 12  # characters; MLflow takes 36
 ENDED = {"FINISHED", "FAILED", "KILLED"}
 
 REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST"}
@@ -130,12 +131,14 @@ class Tracking:
         trials: Sequence[Mapping[str, Any]],
         front: Mapping[str, Sequence[Any]],
         report: Path,
+        dataset: tuple[str, str],
     ) -> None:
         """Put what a study leaves behind under its run, as artifacts.
 
         They are `study.yaml`, `trials.csv` with a row per trial, `front.json`, `report/`, and of
         the best trial `best/config.yaml` and `best/<checkpoint's file name>`. A second time
-        replaces them. `front` has `columns` and, as `data`, rows.
+        replaces them. `front` has `columns` and, as `data`, rows. The study's `dataset`, its name
+        and its fingerprint, becomes the run's input.
 
         Raises:
             StorageError: the artifacts' place cannot be written or reached.
@@ -150,6 +153,7 @@ class Tracking:
             self.client.log_text(run_id, best_config, "best/config.yaml")
             self.client.log_artifact(run_id, str(checkpoint), "best")
             self.client.log_artifacts(run_id, str(report), "report")
+            self.client.log_inputs(run_id, [_input(*dataset)])
         except FAILURES as error:
             if is_silent(self.uri, error):
                 raise unreachable(self.uri, error) from None
@@ -246,6 +250,10 @@ def expect_tracking(
     be_quiet_and_brief()
     uri = absolute_uri(uri)
     return Tracking(uri, partial(open_experiment, uri, experiment, artifact_location, keys))
+
+
+def _input(name: str, fingerprint: str) -> DatasetInput:
+    return DatasetInput(Dataset(name, fingerprint[:DIGEST], "local", "{}"))
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from omegaconf import DictConfig, OmegaConf
 
 from mhray.data.dataset import CIFAR100MHDataset
+from mhray.data.header import read_header
 from mhray.errors import StorageError
 from mhray.training.epochs import Selection
 from mhray.training.network_spec import NetworkSpec
@@ -159,6 +160,7 @@ class Outcome:
             trials=[_row(record, self.study.selection) for record in self.journal.trials()],
             front=front_table(material_of(self.journal)),
             report=report,
+            dataset=(_name_of_data(Path(config.data.data_dir)), self.journal.fingerprint),
         )
 
     def _register(self, best: TrialRecord, config: DictConfig) -> Registered | None:
@@ -243,6 +245,10 @@ def _whole_checkpoint_of(record: TrialRecord) -> Path:
 def _name_of(record: TrialRecord) -> str:
     kind = "confirmation" if record.candidate else "trial"
     return f"{kind} {record.number}"
+
+
+def _name_of_data(directory: Path) -> str:
+    return read_header(directory).dataset_name or directory.resolve().name
 
 
 def _limits_of(config: DictConfig) -> dict[str, str]:
