@@ -23,7 +23,13 @@ BROWSER = (
 # MLflow's assistant takes a quarter of its page, and what is for language models the left.
 SETTINGS = """localStorage.setItem("mlflow.assistant.panelOpen_v1", "false")
 localStorage.setItem("mlflow.workflowType_v1", '"machine_learning"')"""
-SECONDS, COLOURS = 12, 64  # until a page is there; of a picture
+# Of all charts that MLflow shows of its own accord, those of the heads.
+CHARTS = """{const search = document.querySelector("input[placeholder*='metric charts']")
+const value = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")
+if (search) value.set.call(search, "^val/(acc_mean|.*_acc)$")
+if (search) search.dispatchEvent(new Event("input", {bubbles: true}))}"""
+SHOWN = "&searchFilter=attributes.run_name%20LIKE%20'trial%25'"
+SECONDS, COLOURS = 10, 64  # until a page is there; of a picture
 
 
 def pages(study: Path, ui: str) -> Iterator[tuple[str, str, int]]:
@@ -33,7 +39,7 @@ def pages(study: Path, ui: str) -> Iterator[tuple[str, str, int]]:
     (run,) = client.search_runs([number], f"tags.mhray.study = '{study.name}'")
     (version,) = client.search_model_versions(f"run_id = '{run.info.run_id}'")
     yield "report", f"file://{study.absolute()}/report/index.html", 1200
-    yield "mlflow_runs", f"{ui}/#/experiments/{number}/runs?compareRunsMode=CHART", 900
+    yield "mlflow_runs", f"{ui}/#/experiments/{number}/runs?compareRunsMode=CHART{SHOWN}", 800
     yield "mlflow_model", f"{ui}/#/models/{version.name}", 1150
 
 
@@ -43,9 +49,13 @@ async def shot_of(port: str, url: str, height: int) -> bytes:
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         (page,) = await (await session.get("/json")).json()
         async with session.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+            await ask(socket, "Page.enable")
             await ask(socket, "Page.addScriptToEvaluateOnNewDocument", source=SETTINGS)
             await ask(socket, "Emulation.setDeviceMetricsOverride", **screen)
-            await ask(socket, "Page.navigate", url=url)
+            for place in ("about:blank", url, "about:blank", url):  # the first shows the assistant
+                await ask(socket, "Page.navigate", url=place)
+                await asyncio.sleep(SECONDS if place == url else 0)
+            await ask(socket, "Runtime.evaluate", expression=CHARTS)
             await asyncio.sleep(SECONDS)
             shot = await ask(socket, "Page.captureScreenshot")
     return base64.b64decode(shot["data"])

@@ -35,7 +35,8 @@ from mhray.training.tracking import Tracking
 TrialEnd: TypeAlias = Literal["COMPLETE", "PRUNED", "FAIL"]
 StudyEnd: TypeAlias = Literal["COMPLETE", "INTERRUPTED", "FAIL"]
 
-STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "INTERRUPTED": "KILLED", "FAIL": "FAILED"}
+# What was stopped early did not fail, and the UI has one red cross for KILLED and FAILED.
+STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "INTERRUPTED": "KILLED", "FAIL": "FAILED"}
 
 TRIAL_ENDS = ("COMPLETE", "PRUNED", "FAIL")
 
@@ -186,9 +187,9 @@ class StudyRecorder:
     ) -> None:
         """Record how a trial ended, unless that is done already.
 
-        A trial that was stopped early has the status KILLED in MLflow. `metrics` are those of its
-        best epoch and get names that begin with `best/`: a chart of `val/acc_mean` ends with the
-        last epoch. `rung` is the epoch at which it was stopped or complete; 0: neither.
+        `metrics` are those of its best epoch and get names that begin with `best/`: a chart of
+        `val/acc_mean` ends with the last epoch. `rung` is the epoch at which it was stopped or
+        complete; 0: neither.
         """
         run = self._of_trial(number, at)
         if self._states.get(run.key) == state:

@@ -162,7 +162,7 @@ def test_values_that_are_no_numbers_arrive(start, tracking):
 
 
 @pytest.mark.parametrize(
-    ("end", "status"), [("COMPLETE", "FINISHED"), ("PRUNED", "KILLED"), ("FAIL", "FAILED")]
+    ("end", "status"), [("COMPLETE", "FINISHED"), ("PRUNED", "FINISHED"), ("FAIL", "FAILED")]
 )
 def test_how_a_trial_ended_is_its_status(start, tracking, end, status):
     recorder = start()

@@ -55,12 +55,17 @@ def front_table(material: Material) -> dict[str, list[Any]]:
     rows = [
         [
             record.number,
-            *(material.validated(record).get(metric) for metric in columns),
+            *(_short(material.validated(record).get(metric)) for metric in columns),
             *(material.values(record).get(path) for path in paths),
         ]
         for record in front
     ]
     return {"columns": ["trial", *columns, *paths], "data": rows}
+
+
+def _short(value: float | None) -> float | None:
+    # Accuracies are of single precision: 0.77 is 0.7699999809.
+    return None if value is None else float(f"{value:.6g}")
 
 
 def _goals(material: Material) -> Mapping[str, int]:
