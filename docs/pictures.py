@@ -23,12 +23,12 @@ BROWSER = (
 # MLflow's assistant takes a quarter of its page, and what is for language models the left.
 SETTINGS = """localStorage.setItem("mlflow.assistant.panelOpen_v1", "false")
 localStorage.setItem("mlflow.workflowType_v1", '"machine_learning"')"""
-# Of all charts that MLflow shows of its own accord, those of the heads.
-CHARTS = """{const search = document.querySelector("input[placeholder*='metric charts']")
+# The trials below the study, and of all charts that MLflow shows of its own accord, the heads'.
+CHARTS = """{document.querySelector("[data-component-id*=runnamecellrenderer]")?.click()
+const search = document.querySelector("input[placeholder*='metric charts']")
 const value = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")
 if (search) value.set.call(search, "^val/(acc_mean|.*_acc)$")
 if (search) search.dispatchEvent(new Event("input", {bubbles: true}))}"""
-SHOWN = "&searchFilter=attributes.run_name%20LIKE%20'trial%25'"
 SECONDS, COLOURS = 10, 64  # until a page is there; of a picture
 
 
@@ -39,7 +39,7 @@ def pages(study: Path, ui: str) -> Iterator[tuple[str, str, int]]:
     (run,) = client.search_runs([number], f"tags.mhray.study = '{study.name}'")
     (version,) = client.search_model_versions(f"run_id = '{run.info.run_id}'")
     yield "report", f"file://{study.absolute()}/report/index.html", 1200
-    yield "mlflow_runs", f"{ui}/#/experiments/{number}/runs?compareRunsMode=CHART{SHOWN}", 800
+    yield "mlflow_runs", f"{ui}/#/experiments/{number}/runs?compareRunsMode=CHART", 800
     yield "mlflow_model", f"{ui}/#/models/{version.name}", 1150
 
 
@@ -58,6 +58,7 @@ async def shot_of(port: str, url: str, height: int) -> bytes:
             await ask(socket, "Runtime.evaluate", expression=CHARTS)
             await asyncio.sleep(SECONDS)
             shot = await ask(socket, "Page.captureScreenshot")
+            await ask(socket, "Browser.close")
     return base64.b64decode(shot["data"])
 
 
@@ -73,6 +74,5 @@ for name, url, height in pages(Path(sys.argv[1]), sys.argv[2]):
     with subprocess.Popen(BROWSER.split(), stderr=subprocess.PIPE, text=True) as browser:  # noqa: S603
         found = (re.search(r"ws://127.0.0.1:(\d+)/", line) for line in browser.stderr)
         shot = asyncio.run(shot_of(next(filter(None, found))[1], url, height))
-        browser.terminate()
     picture = Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS)
     picture.save(TO / f"{name}.png", optimize=True)
