@@ -29,6 +29,7 @@ const search = document.querySelector("input[placeholder*='metric charts']")
 const value = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")
 if (search) value.set.call(search, "^val/(acc_mean|.*_acc)$")
 if (search) search.dispatchEvent(new Event("input", {bubbles: true}))}"""
+OLDEST_FIRST = "&orderByKey=attributes.start_time&orderByAsc=true"
 SECONDS, COLOURS = 10, 64  # until a page is there; of a picture
 
 
@@ -39,7 +40,8 @@ def pages(study: Path, ui: str) -> Iterator[tuple[str, str, int]]:
     (run,) = client.search_runs([number], f"tags.mhray.study = '{study.name}'")
     (version,) = client.search_model_versions(f"run_id = '{run.info.run_id}'")
     yield "report", f"file://{study.absolute()}/report/index.html", 1200
-    yield "mlflow_runs", f"{ui}/#/experiments/{number}/runs?compareRunsMode=CHART", 800
+    runs = f"{ui}/#/experiments/{number}/runs?compareRunsMode=CHART{OLDEST_FIRST}"
+    yield "mlflow_runs", runs, 800
     yield "mlflow_model", f"{ui}/#/models/{version.name}", 1150
 
 
