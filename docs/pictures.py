@@ -30,7 +30,7 @@ const value = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value
 if (search) value.set.call(search, "^val/(acc_mean|.*_acc)$")
 if (search) search.dispatchEvent(new Event("input", {bubbles: true}))}"""
 OLDEST_FIRST = "&orderByKey=attributes.start_time&orderByAsc=true"
-SECONDS, COLOURS = 10, 64  # until a page is there; of a picture
+SECONDS, COLOURS = 10, 256  # until a page is there; of a picture
 
 
 def pages(study: Path, ui: str) -> Iterator[tuple[str, str, int]]:
