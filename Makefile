@@ -12,7 +12,7 @@ TRIALS ?= 500
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep ui test lint format bench docs results weightings oracle chaos chaos-plain soak reliability gpu-check cluster-test scaling fuzz wheel clean
+.PHONY: help install sweep ui test lint format bench docs pictures results weightings oracle chaos chaos-plain soak reliability gpu-check cluster-test scaling fuzz wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ format: $(INSTALLED) ## format the code
 
 docs: $(INSTALLED) ## write the schema of study files, and the table of their keys in docs/study.md
 	$(BIN)/python docs/study_reference.py
+
+pictures: $(INSTALLED) ## take the README's pictures of studies/loss_weights, while make ui runs (PORT=5000)
+	$(BIN)/python docs/pictures.py studies/loss_weights http://127.0.0.1:$(PORT)
 
 bench: $(INSTALLED) ## measure opening, loader, step and sweep against the usual way, and what weightings cost (half an hour)
 	$(BIN)/python benchmarks/open.py

@@ -108,8 +108,28 @@ def assert_another_mlflow_is_rebuilt(sweep, study, directory):
     experiment = client.get_experiment_by_name("loss_weights")
     runs = client.search_runs([experiment.experiment_id])
     assert sorted(run.info.run_name for run in runs) == ["loss_weights", *TRIALS]
-    assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
+    assert {run.info.status for run in runs} == {"FINISHED"}
     assert_champion_predicts_every_head(uri)
+    assert_the_same_is_shown(mlflow.MlflowClient(f"sqlite:///{directory}/mlflow.db"), client)
+
+
+def assert_the_same_is_shown(client, rebuilt):
+    """The note and the front of the study's run, and the card of its model, are of both stores."""
+    found = []
+    for one in (client, rebuilt):
+        experiment = one.get_experiment_by_name("loss_weights")
+        (run,) = one.search_runs([experiment.experiment_id], "tags.mhray.study = 'loss_weights'")
+        front = json.loads(Path(one.download_artifacts(run.info.run_id, "front.json")).read_text())
+        card = one.get_registered_model("cifar100mh").description
+        found.append((run.data.tags["mlflow.note.content"], run.data.metrics, front, card))
+    note, metrics, front, card = found[0]
+    assert found[1] == found[0]
+    assert metrics["trials/complete"] >= 1
+    assert "How should the heads" in note
+    assert front["columns"][:2] == ["trial", "val/acc_mean"]
+    assert len(front["data"][0]) == len(front["columns"])
+    assert card.startswith("Version 1, the champion:\n\nTrial ")
+    assert "| sum | 19 | 0 to 18 |" in card
 
 
 def assert_is_a_whole_transcript(text):
@@ -157,6 +177,7 @@ def assert_mlflow_tells_the_same(directory):
     for child in children:
         trial = trials_in(directory)[int(child.data.tags["mhray.trial"])]
         assert child.info.run_id == trial.user_attrs["mlflow_run_id"]
+        assert child.data.tags["mhray.rung"] == str(max(trial.intermediate_values))
         history = client.get_metric_history(child.info.run_id, "val/acc_mean")
         assert [point.step for point in history] == sorted(trial.intermediate_values)
         assert {"best/val/sum_mae", "best/val/sum_balanced_acc"} <= set(child.data.metrics)

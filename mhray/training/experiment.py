@@ -26,6 +26,9 @@ SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
+# What the UI shows first, which would otherwise be traces and prompts.
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+
 FAILURES = (MlflowException, SQLAlchemyError, OSError, ImportError)
 
 
@@ -147,7 +150,8 @@ def _get_or_create(uri: str, name: str, artifacts: Path) -> Experiment:
     # A server may run on another machine, where a path of this one means nothing.
     location = str(artifacts.absolute()) if _is_database(uri) else None
     try:
-        return client.get_experiment(client.create_experiment(name, artifact_location=location))
+        made = client.create_experiment(name, artifact_location=location, tags=KIND)
+        return client.get_experiment(made)
     except MlflowException as error:
         made_by_another = client.get_experiment_by_name(name)
         if error.error_code != "RESOURCE_ALREADY_EXISTS" or made_by_another is None:

@@ -1,7 +1,7 @@
 """Names and texts as MLflow takes them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 # MLflow cuts longer ones without a word.
 LONGEST_PARAM = 6000
@@ -23,6 +23,21 @@ def fitting_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     return {fitting_name(name): float(value) for name, value in metrics.items()}
 
 
+def best_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """What a best epoch reached, under names of its own; test metrics have only one value.
+
+    >>> best_metrics({"val/acc_mean": 0.5, "train/loss": 1.0, "test/acc_mean": 0.4})
+    {'best/val/acc_mean': 0.5, 'test/acc_mean': 0.4}
+    """
+    names = {"val/": "best/", "test/": ""}
+    return {
+        f"{before}{name}": value
+        for name, value in fitting_metrics(metrics).items()
+        for split, before in names.items()
+        if name.startswith(split)
+    }
+
+
 def fitting_name(name: str) -> str:
     """The name with what MLflow refuses in one replaced.
 
@@ -30,6 +45,13 @@ def fitting_name(name: str) -> str:
     'model.blocks_0__deep'
     """
     return re.sub(r"[^A-Za-z0-9_./: -]", "_", name.lstrip("+"))
+
+
+def note_of_run(noun: str, overrides: Sequence[str], line: str) -> str:
+    """What a run says of itself, in Markdown: what it is, and the command that has it again."""
+    listed, line = (cut(text, LONGEST_TAG // 2 - 100) for text in ("\n".join(overrides), line))
+    said = f"Overrides of this {noun}:\n```text\n{listed}\n```"
+    return f"{said}\n\nReproduce it:\n```sh\n{line}\n```"
 
 
 def cut(text: str, longest: int) -> str:

@@ -18,7 +18,15 @@ from typing import Any, Literal, TypeAlias
 
 from mhray.training.agreement import disagreements
 from mhray.training.epoch_row import EpochRow
-from mhray.training.fitting import LONGEST_TAG, cut, fitting_metrics, fitting_params, fitting_tags
+from mhray.training.fitting import (
+    LONGEST_TAG,
+    best_metrics,
+    cut,
+    fitting_metrics,
+    fitting_params,
+    fitting_tags,
+    note_of_run,
+)
 from mhray.training.origin import reproduce_line
 from mhray.training.outbox import Courier, Outbox, RunUpdate
 from mhray.training.tracking import Tracking
@@ -27,11 +35,13 @@ from mhray.training.tracking import Tracking
 TrialEnd: TypeAlias = Literal["COMPLETE", "PRUNED", "FAIL"]
 StudyEnd: TypeAlias = Literal["COMPLETE", "INTERRUPTED", "FAIL"]
 
-STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "INTERRUPTED": "KILLED", "FAIL": "FAILED"}
+# What was stopped early did not fail, and the UI has one red cross for KILLED and FAILED.
+STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "INTERRUPTED": "KILLED", "FAIL": "FAILED"}
 
 TRIAL_ENDS = ("COMPLETE", "PRUNED", "FAIL")
 
 NOTE = "mlflow.note.content"  # shown as Markdown in the UI
+NOTHING: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -147,7 +157,7 @@ class StudyRecorder:
             "mhray.state": "RUNNING",
             "mhray.seed": str(seed),
             "mhray.reproduce": line,
-            NOTE: f"Reproduce this trial:\n```sh\n{cut(line, LONGEST_TAG - 100)}\n```",
+            NOTE: note_of_run(self._kind.noun, overrides, line),
         }
         params = dict(override.partition("=")[::2] for override in drawn or overrides)
         self._add(
@@ -173,22 +183,24 @@ class StudyRecorder:
         duration_seconds: float,
         failure: str = "",
         at: float = 0.0,
+        rung: int = 0,
     ) -> None:
         """Record how a trial ended, unless that is done already.
 
-        A trial that was stopped early has the status KILLED in MLflow. `metrics` are those of its
-        best epoch and get names that begin with `best/`: a chart of `val/acc_mean` ends with the
-        last epoch.
+        `metrics` are those of its best epoch and get names that begin with `best/`: a chart of
+        `val/acc_mean` ends with the last epoch. `rung` is the epoch at which it was stopped or
+        complete; 0: neither.
         """
         run = self._of_trial(number, at)
         if self._states.get(run.key) == state:
             return
         failed = {"mhray.failure": failure} if failure else {}
+        ended = {"mhray.rung": str(rung)} if rung else {}
         self._add(
             run,
             status=STATUS[state],
-            metrics={**_best(metrics), "duration_seconds": duration_seconds},
-            tags=fitting_tags({"mhray.state": state, **failed}),
+            metrics={**best_metrics(metrics), "duration_seconds": duration_seconds},
+            tags=fitting_tags({"mhray.state": state, **ended, **failed}),
         )
 
     def trial_interrupted(self, number: int, at: float = 0.0) -> None:
@@ -208,15 +220,20 @@ class StudyRecorder:
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
         at: float = 0.0,
+        summary: Mapping[str, float] = NOTHING,
+        note: str = "",
     ) -> None:
-        """Record how this start of the study ended; `metrics` are those of its best trial."""
-        run, summary = self._of_study(at), _best(metrics)
+        """Record how this start of the study ended; `metrics` are those of its best trial.
+
+        `summary` is the study's own, and `note`, in Markdown, takes the place of its file.
+        """
+        run, told = self._of_study(at), {**best_metrics(metrics), **fitting_metrics(summary)}
         self._add(
             run,
-            time=self._time_of_summary(run.time, summary),
+            time=self._time_of_summary(run.time, told),
             status=STATUS[state],
-            metrics=summary,
-            tags=fitting_tags({**tags, "mhray.state": state}),
+            metrics=told,
+            tags=fitting_tags({**tags, "mhray.state": state, **({NOTE: note} if note else {})}),
         )
 
     def flush(self, deadline_seconds: float) -> int:
@@ -267,18 +284,6 @@ class StudyRecorder:
         self._epochs[update.key] = max(update.step, self._epochs.get(update.key, 0))
         if state := update.tags.get("mhray.state"):
             self._states[update.key] = state
-
-
-def _best(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The metrics of a best epoch under names of their own; test metrics have only one value.
-
-    >>> _best({"val/acc_mean": 0.5, "test/acc_mean": 0.4})
-    {'best/val/acc_mean': 0.5, 'test/acc_mean': 0.4}
-    """
-    return {
-        name if name.startswith("test/") else f"best/{name}": value
-        for name, value in fitting_metrics(metrics).items()
-    }
 
 
 def _milliseconds(seconds: float) -> int:

@@ -22,6 +22,7 @@ from torch import Tensor
 from mhray.errors import StorageError
 from mhray.models.classifiers import MultiheadNetwork
 from mhray.training.experiment import FAILURES, is_silent, reason_of, unreachable
+from mhray.training.model_description import describe
 from mhray.training.network_spec import NetworkSpec
 from mhray.training.selection import Selection
 from mhray.training.served_model import save_served_model
@@ -114,7 +115,8 @@ def log_best_model(
         tags: of the version; they say which of the run's models this is (the trial, say).
         standing: how good it is, and on what data.
         champion: the alias of the best version.
-        description: of the version, in Markdown.
+        description: of the version, in Markdown; of the registered model as well, unless a user
+            wrote that.
 
     Raises:
         StorageError: MLflow or its artifacts' place cannot be reached or written.
@@ -126,18 +128,21 @@ def log_best_model(
     try:
         known = _version_of(client, registered_name, run_id, tags)
         if known is not None:
-            return _pointed(client, known, standing, champion)
-        model = client.create_logged_model(
-            tracking.experiment_id, name=MODEL_NAME, source_run_id=run_id
-        )
-        try:
-            _fill(client, model, spec, weights, example_images)
-            client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-            made = _register(client, model, registered_name, tags, description)
-            return _pointed_or_removed(client, made, standing, champion)
-        except FAILURES:
-            client.delete_logged_model(model.model_id)
-            raise
+            found = _pointed(client, known, standing, champion)
+        else:
+            model = client.create_logged_model(
+                tracking.experiment_id, name=MODEL_NAME, source_run_id=run_id
+            )
+            try:
+                _fill(client, model, spec, weights, example_images)
+                client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+                made = _register(client, model, registered_name, tags, description)
+                found = _pointed_or_removed(client, made, standing, champion)
+            except FAILURES:
+                client.delete_logged_model(model.model_id)
+                raise
+        describe(client, registered_name, champion)
+        return found  # noqa: TRY300  what fails above is one error
     except FAILURES as error:
         if is_silent(tracking.uri, error):
             raise unreachable(tracking.uri, error) from None

@@ -5,6 +5,7 @@ run: four processes that open a fresh SQLite store crash three of them, workers 
 and nothing here depends on which run a thread believes to be active.
 """
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
@@ -13,7 +14,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from mhray.errors import StorageError, without_password
@@ -30,6 +31,12 @@ from mhray.training.experiment import (
 from mhray.training.outbox import RunUpdate
 
 KEY_TAG = "mhray.key"
+FRONT = "front.json"
+# MLflow's own `log_table` would add the rows a second time.
+TABLES = "mlflow.loggedArtifacts"
+# Without these a column of the UI is empty.
+SOURCE = {"mlflow.source.name": "mhray.sweep", "mlflow.source.type": "LOCAL"}
+DIGEST = 12  # characters; MLflow takes 36
 ENDED = {"FINISHED", "FAILED", "KILLED"}
 
 REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE", "BAD_REQUEST"}
@@ -122,12 +129,16 @@ class Tracking:
         best_config: str,
         checkpoint: Path,
         trials: Sequence[Mapping[str, Any]],
+        front: Mapping[str, Sequence[Any]],
         report: Path,
+        dataset: tuple[str, str],
     ) -> None:
         """Put what a study leaves behind under its run, as artifacts.
 
-        They are `study.yaml`, `trials.csv` with a row per trial, `report/`, and of the best trial
-        `best/config.yaml` and `best/<checkpoint's file name>`. A second time replaces them.
+        They are `study.yaml`, `trials.csv` with a row per trial, `front.json`, `report/`, and of
+        the best trial `best/config.yaml` and `best/<checkpoint's file name>`. A second time
+        replaces them. `front` has `columns` and, as `data`, rows. The study's `dataset`, its name
+        and its fingerprint, becomes the run's input.
 
         Raises:
             StorageError: the artifacts' place cannot be written or reached.
@@ -137,9 +148,12 @@ class Tracking:
         try:
             self.client.log_text(run_id, study_file, "study.yaml")
             self.client.log_text(run_id, table, "trials.csv")
+            self.client.log_text(run_id, json.dumps(dict(front)), FRONT)
+            self._show_as_table(run_id, FRONT)
             self.client.log_text(run_id, best_config, "best/config.yaml")
             self.client.log_artifact(run_id, str(checkpoint), "best")
             self.client.log_artifacts(run_id, str(report), "report")
+            self.client.log_inputs(run_id, [_input(*dataset)])
         except FAILURES as error:
             if is_silent(self.uri, error):
                 raise unreachable(self.uri, error) from None
@@ -147,6 +161,13 @@ class Tracking:
                 f"storage: the study's artifacts cannot be written ({reason_of(error)}); make that "
                 "place writable, and start the same command again"
             ) from None
+
+    def _show_as_table(self, run_id: str, path: str) -> None:
+        """Note among MLflow's tables of a run that this artifact is one."""
+        known = json.loads(self.client.get_run(run_id).data.tags.get(TABLES, "[]"))
+        table = {"path": path, "type": "table"}
+        if table not in known:
+            self.client.set_tag(run_id, TABLES, json.dumps([*known, table]))
 
     def _write(self, key: str, updates: Sequence[RunUpdate]) -> None:
         run_id = self._find_or_create(key, updates[0])
@@ -185,7 +206,7 @@ class Tracking:
         return found[0].info.run_id if found else None
 
     def _create(self, key: str, first: RunUpdate) -> str:
-        tags = {KEY_TAG: key}
+        tags = {KEY_TAG: key, **SOURCE}
         if first.parent:
             parent = self._run_ids.get(first.parent) or self._find(first.parent)
             tags["mlflow.parentRunId"] = parent or ""
@@ -229,6 +250,10 @@ def expect_tracking(
     be_quiet_and_brief()
     uri = absolute_uri(uri)
     return Tracking(uri, partial(open_experiment, uri, experiment, artifact_location, keys))
+
+
+def _input(name: str, fingerprint: str) -> DatasetInput:
+    return DatasetInput(Dataset(name, fingerprint[:DIGEST], "local", "{}"))
 
 
 def _is_refusal(error: Exception) -> bool:

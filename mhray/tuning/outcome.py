@@ -15,16 +15,20 @@ import numpy.typing as npt
 from omegaconf import DictConfig, OmegaConf
 
 from mhray.data.dataset import CIFAR100MHDataset
+from mhray.data.header import read_header
 from mhray.errors import StorageError
 from mhray.training.group_files import BEST
 from mhray.training.network_spec import NetworkSpec
-from mhray.training.origin import reproduce_line
+from mhray.training.recorder import StudyEnd
 from mhray.training.registry import Registered, Standing, log_best_model
 from mhray.training.resume import why_not_whole
 from mhray.training.run import compose_run, evaluate_test, load_model
 from mhray.training.selection import Selection
 from mhray.tuning.confirmation import Confirmation, study_of_runs
 from mhray.tuning.journal import Confirmations, Journal
+from mhray.tuning.page.card import Product, card_of
+from mhray.tuning.page.material import material_of
+from mhray.tuning.page.study_note import front_table, study_metrics, study_note
 from mhray.tuning.places import CHECKPOINTS, CONFIRMATION, files_of
 from mhray.tuning.record import TrialRecord
 from mhray.tuning.recording import MlflowObserver
@@ -106,7 +110,7 @@ class Outcome:
             NoAnswerError: MLflow's server does not answer any more; the next start goes on here.
         """
         best = self.best()
-        self.mlflow.study_ended("COMPLETE" if best else "FAIL", best, self.journal.ended())
+        self.tell("COMPLETE" if best else "FAIL", self._ended())
         if best is None or self.mlflow.recorder.flush(DELIVERY_SECONDS) > 0:
             return None
         self._note_run_ids()
@@ -121,6 +125,16 @@ class Outcome:
             self.journal.set_published(published)
             return registered
         return None
+
+    def tell(self, state: StudyEnd, ended: Sequence[TrialRecord] = ()) -> None:
+        """Tell MLflow how this start of the study ended: now, or with the last of these trials."""
+        material = material_of(self.journal)
+        summary, note = study_metrics(material), study_note(material)
+        self.mlflow.study_ended(state, self.best(), ended, summary, note)
+
+    def _ended(self) -> list[TrialRecord]:
+        """All that has ended, runs with fresh seeds included."""
+        return [*self.journal.ended(), *(self.runs.ended() if self.runs else ())]
 
     def _test(self, numbers: Sequence[int], journal: Journal, mlflow: MlflowObserver) -> None:
         for number in numbers:
@@ -144,25 +158,39 @@ class Outcome:
             best_config=OmegaConf.to_yaml(config),
             checkpoint=self._checkpoint_of(best),
             trials=[_row(record, self.study.selection) for record in self.journal.trials()],
+            front=front_table(material_of(self.journal)),
             report=report,
+            dataset=(_name_of_data(Path(config.data.data_dir)), self.journal.fingerprint),
         )
 
     def _register(self, best: TrialRecord, config: DictConfig) -> Registered | None:
         if self.study.mlflow.register_best_as is None:
             return None
         datamodule, module = load_model(config, self._checkpoint_of(best))
+        about = datamodule.get_dataset_info()
         arguments: dict[str, Any] = OmegaConf.to_container(config.model.net)  # type: ignore[assignment]
         spec = NetworkSpec(
             network=arguments.pop("_target_"),
             arguments=arguments,
             heads=datamodule.heads,
             train_heads=tuple(module.predicted.trained),
-            implied_heads=datamodule.get_dataset_info()["implied_heads"],
+            implied_heads=about["implied_heads"],
             image_shape=datamodule.image_shape,
             channel_mean=datamodule.channel_mean,
             channel_std=datamodule.channel_std,
         )
-        line = reproduce_line(best.overrides, best.seed, self.config_dir)
+        product = Product(
+            network=spec.network.rpartition(".")[2],
+            parameters=sum(weight.numel() for weight in module.net.parameters()),
+            data=about["dataset_name"],
+            heads=spec.heads,
+            predicted=tuple(module.predicted.names),
+            image_shape=spec.image_shape,
+            train=about["num_train_samples"],
+            val=about["num_val_samples"],
+            test=about["num_test_samples"],
+            limits=_limits_of(config),
+        )
         return log_best_model(
             module.net,
             spec,
@@ -172,7 +200,7 @@ class Outcome:
             registered_name=self.study.mlflow.register_best_as,
             standing=self._standing_of(best),
             tags={"mhray.study": self.study.name, **_origin_of(best)},
-            description=f"Repeat it with:\n```sh\n{line}\n```",
+            description=card_of(material_of(self.journal), product),
         )
 
     def _standing_of(self, best: TrialRecord) -> Standing:
@@ -217,6 +245,16 @@ def _whole_checkpoint_of(record: TrialRecord) -> Path:
 def _name_of(record: TrialRecord) -> str:
     kind = "confirmation" if record.candidate else "trial"
     return f"{kind} {record.number}"
+
+
+def _name_of_data(directory: Path) -> str:
+    return read_header(directory).dataset_name or directory.resolve().name
+
+
+def _limits_of(config: DictConfig) -> dict[str, str]:
+    """The keys of the trainer that leave out images, and their values."""
+    keys = [f"limit_{split}_batches" for split in ("train", "val", "test")]
+    return {key: str(config.trainer[key]) for key in keys if config.trainer[key] is not None}
 
 
 def _example_images(data_dir: Path) -> npt.NDArray[np.uint8]:

@@ -77,7 +77,7 @@ class Rebuilding:
         if outcome.runs is not None:
             _tell_all(outcome.runs, mlflow.of_confirmations())
         if not self._is_over(mlflow):
-            mlflow.study_ended("INTERRUPTED", outcome.best(), self.journal.ended())
+            outcome.tell("INTERRUPTED", self.journal.ended())
 
     def _is_over(self, mlflow: MlflowObserver) -> bool:
         # Hours may have ended it before its trials did.

@@ -72,6 +72,12 @@ class TrialRecord:
         """Wall-clock seconds over all epochs."""
         return sum(row.seconds for row in self.epochs)
 
+    @property
+    def rung(self) -> int:
+        """The epoch at which it was stopped or complete; 0 for a trial that is neither."""
+        has_one = self.epochs and self.state in {"COMPLETE", "PRUNED"}
+        return self.epochs[-1].epoch if has_one else 0
+
     def best_epoch(self, selection: Selection) -> EpochRow:
         """The row of the epoch with the best selected metric; the earliest of equals.
 

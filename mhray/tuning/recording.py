@@ -4,7 +4,7 @@ The journal is told first, always. MLflow hears the same again at every start, a
 before changes nothing; so a crash between the two is mended by the next start.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from typing_extensions import override
@@ -12,7 +12,7 @@ from typing_extensions import override
 from mhray.errors import NoAnswerError, without_password
 from mhray.training.epoch_row import EpochRow
 from mhray.training.outbox import last_destination
-from mhray.training.recorder import StudyEnd, StudyRecorder, TrialEnd
+from mhray.training.recorder import NOTHING, StudyEnd, StudyRecorder, TrialEnd
 from mhray.training.selection import Selection
 from mhray.training.tracking import Tracking, expect_tracking
 from mhray.tuning.record import TrialRecord
@@ -93,6 +93,7 @@ class MlflowObserver(Observer):
             record.seconds,
             record.failure,
             record.ended,
+            record.rung,
         )
 
     def tell_again(self, records: list[TrialRecord]) -> None:
@@ -109,13 +110,18 @@ class MlflowObserver(Observer):
             self.recorder.trial_interrupted(record.number, since)
 
     def study_ended(
-        self, state: StudyEnd, best: TrialRecord | None, ended: Sequence[TrialRecord] = ()
+        self,
+        state: StudyEnd,
+        best: TrialRecord | None,
+        ended: Sequence[TrialRecord] = (),
+        summary: Mapping[str, float] = NOTHING,
+        note: str = "",
     ) -> None:
         """Tell how this start of the study ended: now, or with the last of its trials."""
         metrics = best.best_epoch(self._selection).metrics | best.test if best else {}
         tags = {"mhray.best_trial": best.candidate or str(best.number)} if best else {}
         at = max((record.ended for record in ended), default=0.0)
-        self.recorder.study_ended(state, metrics, tags, at)
+        self.recorder.study_ended(state, metrics, tags, at, summary, note)
 
     def close(self) -> int:
         """Deliver what waits; returns how many updates still do."""

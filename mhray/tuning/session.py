@@ -180,16 +180,17 @@ def _start(opened: _Opened, command: str) -> int:
     if mlflow.silence:
         _say_that_it_is_away(mlflow, console)
     is_first_start = not journal.trials()
+    outcome = Outcome(checked.study, checked.text, checked.config_dir, journal, mlflow)
     try:
         mlflow.tell_again(journal.ended())
         if run_missing(checked, journal, mlflow, console):
-            code = _end(checked, journal, mlflow, console)
+            code = _end(checked, outcome, console)
             if is_first_start:
                 leave_speeds(checked, _all_ended(checked, journal), journal.spent.seconds)
             return code
-        mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.study.selection))
+        outcome.tell("INTERRUPTED")
     except FailingTrialsError as error:
-        mlflow.study_ended("INTERRUPTED", best_of(journal.trials(), checked.study.selection))
+        outcome.tell("INTERRUPTED")
         console.print(f"stopped: {error}", markup=False, soft_wrap=True)
         console.print(f"go on with: {command}", markup=False, soft_wrap=True)
         return FAILED
@@ -201,8 +202,8 @@ def _start(opened: _Opened, command: str) -> int:
     return STOPPED
 
 
-def _end(checked: CheckedStudy, journal: Journal, mlflow: MlflowObserver, console: Console) -> int:
-    outcome = Outcome(checked.study, checked.text, checked.config_dir, journal, mlflow)
+def _end(checked: CheckedStudy, outcome: Outcome, console: Console) -> int:
+    journal = outcome.journal
     outcome.test()
     page = write_report(material_of(journal), checked.directory / REPORT)
     console.print(f"report: {page}", markup=False, soft_wrap=True)

@@ -164,6 +164,16 @@ def _is_no_folder(uri: str) -> str:
     return uri
 
 
+def _is_model_name(name: str) -> str:
+    # MLflow refuses / and :, its search breaks at ', and an alias follows @.
+    if re.search(r"[/:'@\n]", name) or not name.strip(". "):
+        raise ValueError(
+            f"should be a name without / : ' @ that is more than dots, not {written(name)}; "
+            "write letters, digits, spaces, _, - and dots"
+        )
+    return name
+
+
 class Mlflow(Section):
     """Where the sweep is recorded.
 
@@ -175,7 +185,9 @@ class Mlflow(Section):
     tracking_uri: Annotated[str, Field(min_length=1), AfterValidator(_is_no_folder)] = (
         "sqlite:///mlflow.db"
     )
-    register_best_as: Annotated[str, Field(min_length=1)] | None = None
+    register_best_as: Annotated[str, Field(min_length=1), AfterValidator(_is_model_name)] | None = (
+        None
+    )
 
 
 def _is_plain(name: str) -> str:

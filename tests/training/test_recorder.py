@@ -127,7 +127,10 @@ def test_a_trial_s_run_shows_its_overrides_and_how_to_repeat_it(start, tracking)
     line = "python -m mhray.train model.loss_weights.left=0.5 'a=[1, 2]' seed=12345"
     assert data.params == {"model.loss_weights.left": "0.5", "a": "[1, 2]"}
     assert data.tags["mhray.reproduce"] == line
-    assert data.tags["mlflow.note.content"] == f"Reproduce this trial:\n```sh\n{line}\n```"
+    assert data.tags["mlflow.note.content"] == (
+        "Overrides of this trial:\n```text\nmodel.loss_weights.left=0.5\na=[1, 2]\n```\n\n"
+        f"Reproduce it:\n```sh\n{line}\n```"
+    )
     assert (data.tags["mhray.trial"], data.tags["mhray.seed"]) == ("7", "12345")
     assert data.tags["mhray.x"] == "y"
 
@@ -159,7 +162,7 @@ def test_values_that_are_no_numbers_arrive(start, tracking):
 
 
 @pytest.mark.parametrize(
-    ("end", "status"), [("COMPLETE", "FINISHED"), ("PRUNED", "KILLED"), ("FAIL", "FAILED")]
+    ("end", "status"), [("COMPLETE", "FINISHED"), ("PRUNED", "FINISHED"), ("FAIL", "FAILED")]
 )
 def test_how_a_trial_ended_is_its_status(start, tracking, end, status):
     recorder = start()

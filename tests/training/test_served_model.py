@@ -147,6 +147,8 @@ def test_signature_and_input_example_say_what_goes_in_and_out(publish, load):
 def test_the_model_belongs_to_its_run(publish, tracking, request):
     publish(description="the best trial")
     (version,) = versions_of(tracking, request.node.name)
+    known = tracking.client.get_registered_model(request.node.name)
+    assert known.description == "Version 1, the champion:\n\nthe best trial"
     assert version.run_id == tracking.run_id("study")
     tags = {"mhray.trial": "3"} | STANDING.tags
     assert (version.description, version.tags) == ("the best trial", tags)
@@ -206,6 +208,19 @@ def test_aliases_move_within_one_data_set_to_what_is_not_worse(
     assert found[-1].why_not == why_not
     assert len(versions_of(tracking, request.node.name)) == len(found)
     assert publish(**following[-1]) == found[-1]
+
+
+@pytest.mark.parametrize("own", ["", "mine"])
+def test_a_registered_model_shows_its_champion_s_card_unless_a_user_wrote_another(
+    publish, tracking, request, own
+):
+    publish(description="first")
+    if own:
+        tracking.client.update_registered_model(request.node.name, own)
+    publish(description="worse", **scoring(0.4))
+    publish(description="better", **scoring(0.6))
+    found = tracking.client.get_registered_model(request.node.name).description
+    assert found == (own or "Version 3, the champion:\n\nbetter")
 
 
 def test_a_model_that_cannot_be_logged_leaves_nothing(publish, tracking, request, tmp_path):

@@ -1,5 +1,6 @@
 """A store is opened once, by the driver, and everything that can be wrong with it has a message."""
 
+import json
 import logging
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -201,20 +202,29 @@ def test_a_study_leaves_its_artifacts_under_the_given_place(tracking, tmp_path):
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "index.html").write_text("<p>")
     trials = [{"trial": 0, "acc": 0.5}, {"trial": 1, "acc": 0.6, "lr": 0.1}]
-    tracking.log_study(
-        run_id,
-        study_file="name: x\n",
-        best_config="seed: 1\n",
-        checkpoint=checkpoint,
-        trials=trials,
-        report=tmp_path / "report",
-    )
+    front = {"columns": ["trial", "acc"], "data": [[1, 0.6]]}
+    for _ in range(2):
+        tracking.log_study(
+            run_id,
+            study_file="name: x\n",
+            best_config="seed: 1\n",
+            checkpoint=checkpoint,
+            trials=trials,
+            front=front,
+            report=tmp_path / "report",
+            dataset=("pairs", "f00d" * 16),
+        )
     place = tmp_path / "artifacts" / run_id / "artifacts"
     assert (place / "trials.csv").read_text() == "trial,acc,lr\n0,0.5,\n1,0.6,0.1\n"
     assert (place / "study.yaml").read_text() == "name: x\n"
     assert (place / "best/config.yaml").read_text() == "seed: 1\n"
     assert (place / "best/best.ckpt").read_bytes() == b"weights"
     assert (place / "report/index.html").read_text() == "<p>"
+    assert json.loads((place / "front.json").read_text()) == front
+    run = tracking.client.get_run(run_id)
+    table = [{"path": "front.json", "type": "table"}]
+    assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == table
+    assert [one.dataset.name for one in run.inputs.dataset_inputs] == ["pairs"]
 
 
 def test_artifacts_that_cannot_be_written_are_an_error(tracking, tmp_path):
@@ -228,7 +238,9 @@ def test_artifacts_that_cannot_be_written_are_an_error(tracking, tmp_path):
             best_config="",
             checkpoint=missing,
             trials=[],
+            front={},
             report=tmp_path,
+            dataset=("pairs", "f00d"),
         )
 
 

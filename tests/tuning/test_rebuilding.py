@@ -52,7 +52,8 @@ def checked(store, small_data, tmp_path, monkeypatch, request):
 def journal(checked):
     """A journal that holds a complete trial, a stopped one, a failed one, and one that stands."""
     opened = Journal.open(checked.study, checked.directory)
-    opened.begin(dump_study(checked.study), {}, {"commit": "f00d"})
+    data = {"fingerprint": "f00d" * 16, "seed": 1, "val_fraction": 0.1}
+    opened.begin(dump_study(checked.study), data, {"commit": "f00d"})
     torch.save(CHECKPOINT, checked.directory / "best.ckpt")
     for state, epochs in (("COMPLETE", 2), ("PRUNED", 1), ("FAIL", 0), ("RUNNING", 1)):
         run(opened, checked, state, epochs)
@@ -146,9 +147,12 @@ def test_after_it_the_study_s_run_has_its_result_and_its_artifacts(checked, jour
     study = runs(checked, of_trials=False)[checked.study.name]
     client = MlflowClient(checked.study.mlflow.tracking_uri)
     names = {artifact.path for artifact in client.list_artifacts(study.info.run_id)}
-    assert names == {"study.yaml", "trials.csv", "best", "report"}
+    assert names == {"study.yaml", "trials.csv", "front.json", "best", "report"}
     assert (study.info.status, study.data.metrics["best/val/acc_mean"]) == ("FINISHED", 0.5)
     assert study.data.tags["mhray.commit"] == "f00d"
+    assert [read.dataset.digest for read in study.inputs.dataset_inputs] == ["f00df00df00d"]
+    assert study.data.metrics["trials/stopped"] == study.data.metrics["trials/failed"] == 1
+    assert "\n## Answer\n" in study.data.tags["mlflow.note.content"]
 
 
 def test_a_run_that_cannot_be_mended_is_named_and_the_outbox_kept(checked, journal):

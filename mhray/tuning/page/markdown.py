@@ -6,10 +6,13 @@ from mhray.tuning.page.blocks import Block, Code, Figures, Section, Table, Text
 
 
 def markdown(title: str, sections: Sequence[Section]) -> str:
-    """The whole report; figures are looked for in the same directory."""
-    parts = [f"# {_plain(title)}"]
+    """The whole report; figures are looked for in the same directory.
+
+    Nothing stands above its sections, or above one of them, if that has no title.
+    """
+    parts = [f"# {_plain(title)}"] if title else []
     for section in sections:
-        parts.append(f"## {section.title}")
+        parts += [f"## {section.title}"] if section.title else []
         parts += [part for block in section.blocks if (part := "\n".join(_lines(block)))]
     return "\n\n".join(parts) + "\n"
 

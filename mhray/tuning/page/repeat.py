@@ -12,6 +12,17 @@ from mhray.tuning.study import dump_study
 
 def repeat(material: Material) -> Section:
     """The best trial's command, the study's, versions, commit, data and split."""
+    blocks = (
+        *commands(material),
+        Table(("what", "value"), tuple(_rows(material)), ends_in_words=True),
+        text("The study with all defaults:"),
+        Code(_study(material)),
+    )
+    return Section("To repeat it", blocks)
+
+
+def commands(material: Material) -> list[Block]:
+    """What trains the best trial again, and what started the study, as far as there are any."""
     blocks: list[Block] = []
     best = material.winner or material.best
     if best is not None:
@@ -21,12 +32,7 @@ def repeat(material: Material) -> Section:
         blocks += [text(f"The best, {name}:"), Code(line)]
     if material.command:
         blocks += [text("The study, resumed or shown again:"), Code(material.command)]
-    blocks += [
-        Table(("what", "value"), tuple(_rows(material)), ends_in_words=True),
-        text("The study with all defaults:"),
-    ]
-    blocks += [Code(_study(material))]
-    return Section("To repeat it", tuple(blocks))
+    return blocks
 
 
 def _rows(material: Material) -> list[tuple[str, str]]:
