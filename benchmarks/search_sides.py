@@ -23,6 +23,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 from typing_extensions import override
 
+from mhray.training.trial_files import TrialFiles
 from mhray.tuning.guard import Guard
 from mhray.tuning.journal import Journal
 from mhray.tuning.schedulers import PastTrial, stopping_scheduler
@@ -97,7 +98,7 @@ class Mhray(Side):
                 "scheduler": asha if task.stops else None,
             }
         )
-        plan = SearchPlan(task.epochs, 0, lambda number: task.folder / str(number), lambda _: "")
+        plan = SearchPlan(task.epochs, 0, TrialFiles(str(task.folder)), lambda _: "")
         self._guard = Guard()
         # In memory, where a trial costs half of what it costs in a file.
         storage = InMemoryStorage()
