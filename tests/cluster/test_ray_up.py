@@ -49,6 +49,7 @@ SETUP = f"""
     sed 's#:/root:#:{HOME}:#' /etc/passwd > /mnt/passwd
     mount --bind /mnt/passwd /etc/passwd
     mkdir -p {HOME}/.ssh {HOME}/mhray /run/sshd
+    echo 'PATH="$HOME/.local/bin:$PATH"' > {HOME}/.profile
     cp "$KEY.pub" {HOME}/.ssh/authorized_keys
     ln -s {Path(sys.prefix)} {HOME}/mhray/.venv
     ssh-keygen -q -t ed25519 -N '' -f /mnt/host_key
@@ -60,7 +61,7 @@ def cluster_file(directory, addresses, key):
     config = yaml.safe_load((ROOT / "cluster" / "local.yaml").read_text())
     config["provider"] |= {"head_ip": addresses[0], "worker_ips": addresses[1:]}
     config["auth"] = {"ssh_user": "root", "ssh_private_key": str(key)}
-    config["setup_commands"] = config["setup_commands"][:1]
+    config["setup_commands"] = config["setup_commands"][:-1]
     path = directory / "local.yaml"
     path.write_text(yaml.safe_dump(config))
     return str(path)
@@ -78,7 +79,7 @@ def test_ray_up_starts_all_hosts_a_sweep_uses_them_and_ray_down_ends_them(
     file = cluster_file(tmp_path, [machine.address for machine in machines], key)
     storage = tmp_path / NAME
     storage.mkdir()
-    study = study_of(NAME, Shape(3, 1), Path(DATA), storage / "studies", "sqlite:////mnt/mlflow.db")
+    study = study_of(NAME, Shape(3, 40), Path(DATA), storage / "studies", "sqlite:////mnt/mlflow.db")
     # So large that no two fit on a host, whatever it has.
     study["resources"]["per_worker"] = {"cpus": os.cpu_count()}
     (storage / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
@@ -90,11 +91,13 @@ def test_ray_up_starts_all_hosts_a_sweep_uses_them_and_ray_down_ends_them(
     ray(laptop, "exec", file, f"cd ~/mhray && {variables} {sweep}")
     submit(laptop, file, f"cd {HOME}/mhray && PYTHONPATH=. {sweep}")
     ray(laptop, "down", "-y", file)
+    # The workers notice after a minute that the head has gone.
+    wait_until(lambda: not any(runs_ray(machine) for machine in machines), 300)
 
     assert [told.state for told in journal_in(storage)] == ["COMPLETE"] * 3
     assert "at a time on the cluster at 10.77.0.2:6379" in laptop.said()
     fetched = re.findall(r"data: (\S+) fetched", laptop.said())
-    # One at least: a short trial may have ended before the next one is handed out.
+    # One at least: a trial may have ended before the next one's process is there.
     assert fetched
     # The job finds the study where the first command left it.
     assert "all 3 trials have ended; this is their result" in laptop.said()
@@ -104,6 +107,11 @@ def test_ray_up_starts_all_hosts_a_sweep_uses_them_and_ray_down_ends_them(
 def ray(laptop, *words):
     command = f"cd {ROOT} && exec {RAY} " + '"$@"'
     laptop.run("sh", "-c", command, "ray", *words, **LAUNCHER)
+
+
+def runs_ray(machine):
+    # Nobody buries the dead of a namespace.
+    return machine.start("pgrep", "--runstates=R,S,D", "raylet").wait() == 0
 
 
 def submit(laptop, file, command):
