@@ -79,7 +79,9 @@ def test_ray_up_starts_all_hosts_a_sweep_uses_them_and_ray_down_ends_them(
     file = cluster_file(tmp_path, [machine.address for machine in machines], key)
     storage = tmp_path / NAME
     storage.mkdir()
-    study = study_of(NAME, Shape(3, 40), Path(DATA), storage / "studies", "sqlite:////mnt/mlflow.db")
+    study = study_of(
+        NAME, Shape(3, 40), Path(DATA), storage / "studies", "sqlite:////mnt/mlflow.db"
+    )
     # So large that no two fit on a host, whatever it has.
     study["resources"]["per_worker"] = {"cpus": os.cpu_count()}
     (storage / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
