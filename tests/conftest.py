@@ -26,6 +26,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _what_tests_start_is_not_measured():
+    """For coverage: it would make the start of commands and of Ray's processes a quarter slower."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _no_signal_is_ignored():
     """As some are under nohup, or in the background of a shell, for all processes of the tests."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
