@@ -33,11 +33,11 @@ ui: $(INSTALLED) ## open the MLflow UI on what the sweeps recorded (PORT=5000)
 	@if [ ! -f $(DB) ]; then echo "there is no $(DB) yet; run make sweep first" >&2; exit 2; fi
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(DB) --host 127.0.0.1 --port $(PORT)
 
-test: $(INSTALLED) ## pass the whole test suite, with coverage
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 3 --dist worksteal $(ARGS)
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+test: $(INSTALLED) ## pass the whole test suite (COVERAGE=yes: measured as well, a fifth slower)
+	$(if $(COVERAGE),$(BIN)/coverage erase)
+	$(if $(COVERAGE),$(BIN)/coverage run,$(BIN)/python) -m pytest -n 3 --dist worksteal $(ARGS)
+	$(if $(COVERAGE),$(BIN)/coverage combine --quiet)
+	$(if $(COVERAGE),$(BIN)/coverage report)
 
 lint: $(INSTALLED) ## check format, rules, types and layers
 	$(BIN)/ruff format --check .
