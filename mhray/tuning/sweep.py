@@ -154,7 +154,7 @@ def run_errand(
     everyone = [*observers, progress, rule]
     tuner = Tuner(
         tune.with_resources(run_trial, _resources(study)),
-        param_space={"job": _job(plan)},
+        param_space={"job": job_of(plan)},
         tune_config=TuneConfig(
             search_alg=errand.searcher(everyone, guard),
             scheduler=errand.scheduler(guard),
@@ -197,7 +197,8 @@ def _name_of(trial: Trial) -> str:
     return f"trial-{trial.config['number']}"
 
 
-def _job(plan: SweepPlan) -> TrialJob:
+def job_of(plan: SweepPlan) -> TrialJob:
+    """What a sweep's trials have in common."""
     return TrialJob(
         files=plan.search.files,
         data_dir=str(plan.data_dir),
