@@ -27,7 +27,7 @@ from mhray.training.selection import Selection
 from mhray.tuning.confirmation import Confirmation, study_of_runs
 from mhray.tuning.journal import Confirmations, Journal
 from mhray.tuning.page.card import Product, card_of
-from mhray.tuning.page.material import material_of
+from mhray.tuning.page.material import Material, material_of
 from mhray.tuning.page.study_note import front_table, study_metrics, study_note
 from mhray.tuning.places import CHECKPOINTS, CONFIRMATION, files_of
 from mhray.tuning.record import TrialRecord
@@ -119,9 +119,10 @@ class Outcome:
         before = self.journal.published()
         if anew or before != published:
             config = compose_run(best.overrides, self.config_dir)
-            self._log_artifacts(best, config, report)
+            material = material_of(self.journal)
+            self._log_artifacts(best, config, report, material)
             is_new = anew or before[: len(model)] != model
-            registered = self._register(best, config) if is_new else None
+            registered = self._register(best, config, material) if is_new else None
             self.journal.set_published(published)
             return registered
         return None
@@ -151,19 +152,23 @@ class Outcome:
         if self.runs is not None:
             _note_run_ids(self.runs, self.mlflow.of_confirmations())
 
-    def _log_artifacts(self, best: TrialRecord, config: DictConfig, report: Path) -> None:
+    def _log_artifacts(
+        self, best: TrialRecord, config: DictConfig, report: Path, material: Material
+    ) -> None:
         self.mlflow.tracking.log_study(
             self.mlflow.study_run_id,
             study_file=self.text,
             best_config=OmegaConf.to_yaml(config),
             checkpoint=self._checkpoint_of(best),
             trials=[_row(record, self.study.selection) for record in self.journal.trials()],
-            front=front_table(material_of(self.journal)),
+            front=front_table(material),
             report=report,
             dataset=(_name_of_data(Path(config.data.data_dir)), self.journal.fingerprint),
         )
 
-    def _register(self, best: TrialRecord, config: DictConfig) -> Registered | None:
+    def _register(
+        self, best: TrialRecord, config: DictConfig, material: Material
+    ) -> Registered | None:
         if self.study.mlflow.register_best_as is None:
             return None
         datamodule, module = load_model(config, self._checkpoint_of(best))
@@ -200,7 +205,7 @@ class Outcome:
             registered_name=self.study.mlflow.register_best_as,
             standing=self._standing_of(best),
             tags={"mhray.study": self.study.name, **_origin_of(best)},
-            description=card_of(material_of(self.journal), product),
+            description=card_of(material, product),
         )
 
     def _standing_of(self, best: TrialRecord) -> Standing:

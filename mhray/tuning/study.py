@@ -15,6 +15,7 @@ from mhray.training.selection import Selection
 from mhray.training.sizes import WHAT_FITS, bytes_of
 from mhray.tuning.confirm_section import Confirm
 from mhray.tuning.enqueue_kinds import Enqueue
+from mhray.tuning.mlflow_section import Mlflow
 from mhray.tuning.sampler_kinds import Grid, GridSampler, Nsga2Sampler, Sampler, Tpe, TpeSampler
 from mhray.tuning.scheduler_kinds import AshaScheduler, PbtScheduler, Scheduler
 from mhray.tuning.schema import MARK, Scalar, Section, has_one_kind, kind_of, written
@@ -153,41 +154,6 @@ class Resources(Section):
     def gpus_per_trial(self) -> float:
         """The GPUs that a trial holds while it runs."""
         return self.per_worker.gpus * self.workers_per_trial
-
-
-def _is_no_folder(uri: str) -> str:
-    if uri.startswith("file:") or ("://" not in uri and uri != "databricks"):
-        raise ValueError(
-            f"is a directory, {written(uri)}, which MLflow no longer takes; "
-            "write sqlite:///mlflow.db or the http:// address of a server"
-        )
-    return uri
-
-
-def _is_model_name(name: str) -> str:
-    # MLflow refuses / and :, its search breaks at ', and an alias follows @.
-    if re.search(r"[/:'@\n]", name) or not name.strip(". "):
-        raise ValueError(
-            f"should be a name without / : ' @ that is more than dots, not {written(name)}; "
-            "write letters, digits, spaces, _, - and dots"
-        )
-    return name
-
-
-class Mlflow(Section):
-    """Where the sweep is recorded.
-
-    Attributes:
-        tracking_uri: a database or a server.
-        register_best_as: the registered model that the best trial becomes; null: none.
-    """
-
-    tracking_uri: Annotated[str, Field(min_length=1), AfterValidator(_is_no_folder)] = (
-        "sqlite:///mlflow.db"
-    )
-    register_best_as: Annotated[str, Field(min_length=1), AfterValidator(_is_model_name)] | None = (
-        None
-    )
 
 
 def _is_plain(name: str) -> str:

@@ -61,7 +61,7 @@ class Product:
 
 def card_of(material: Material, product: Product) -> str:
     """The card of the model that a study ends with; empty if it ends with none."""
-    model = material.winner or material.best
+    model = material.ends_with
     if model is None:
         return ""
     own = Path(material.config_dir) if material.config_dir else None

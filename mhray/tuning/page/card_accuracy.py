@@ -61,12 +61,10 @@ def accuracies(
 
 def _fresh(material: Material, metric: str) -> list[float]:
     """What the winner reached with each fresh seed, on validation; nothing without a winner."""
-    state, selection = material.confirmation, material.study.selection
+    state = material.confirmation
     if state is None or state.winner is None:
         return []
-    runs = [run for (name, _), run in state.run_of.items() if name == state.winner.name]
-    found = (run.best_epoch(selection).metrics.get(metric) for run in runs if run.epochs)
-    return [value for value in found if value is not None]
+    return list(state.by_seed(metric)[state.winner.name].values())
 
 
 def _fresh_header(seeds: int) -> tuple[str, ...]:

@@ -105,6 +105,13 @@ class Material:
         return len(self.tested) + sum(bool(run.test) for run in self.runs)
 
     @property
+    def core_seconds(self) -> float:
+        """Of all trials, and of all runs with fresh seeds."""
+        busy = sum(record.seconds for record in (*self.records, *self.runs))
+        resources = self.study.resources
+        return busy * resources.per_worker.cpus * resources.workers_per_trial
+
+    @property
     def winner(self) -> TrialRecord | None:
         """The run with a fresh seed that the study ends with; None if none has won."""
         state = self.confirmation

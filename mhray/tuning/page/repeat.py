@@ -24,7 +24,7 @@ def repeat(material: Material) -> Section:
 def commands(material: Material) -> list[Block]:
     """What trains the best trial again, and what started the study, as far as there are any."""
     blocks: list[Block] = []
-    best = material.winner or material.best
+    best = material.ends_with
     if best is not None:
         own = Path(material.config_dir) if material.config_dir else None
         line = reproduce_line(best.overrides, best.seed, own)

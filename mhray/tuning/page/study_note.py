@@ -1,10 +1,9 @@
 """What a study's own run in MLflow says of it: figures, a note, and the front as a table."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from mhray.tuning.front import on_front
 from mhray.tuning.page.answer import answer, question
 from mhray.tuning.page.blocks import Section, text
 from mhray.tuning.page.cautions import cautions
@@ -12,7 +11,9 @@ from mhray.tuning.page.head_table import MEAN, champion_of
 from mhray.tuning.page.markdown import markdown
 from mhray.tuning.page.material import Material
 from mhray.tuning.page.repeat import commands
-from mhray.tuning.record import State, TrialRecord
+from mhray.tuning.page.trade_offs import front_over_heads
+from mhray.tuning.record import State
+from mhray.tuning.report import front_of
 
 _HOUR = 3600.0
 
@@ -43,11 +44,14 @@ def front_table(material: Material) -> dict[str, list[Any]]:
     They are compared by the study's objectives or, if it has one alone, by the accuracies of all
     heads; a column of each follows, and of each searched value.
     """
-    goals = _goals(material)
+    if len(material.study.objectives) > 1:
+        goals = tuple(goal.metric for goal in material.study.objectives)
+        front = front_of(material.complete, material.study)
+    else:
+        goals, front = material.metrics, front_over_heads(material)
     paths = [quantity.path for quantity in material.quantities]
     select = material.study.select.metric
     columns = [*dict.fromkeys([select, *goals, MEAN])]
-    front = _front(material, goals)
     front.sort(
         key=lambda record: material.validated(record).get(select, math.nan),
         reverse=material.study.select.mode == "max",
@@ -68,26 +72,6 @@ def _short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-def _goals(material: Material) -> Mapping[str, int]:
-    """By which metrics trials are compared: 1 for more is better, -1 for less."""
-    objectives = material.study.objectives
-    if len(objectives) > 1:
-        return {goal.metric: 1 if goal.mode == "max" else -1 for goal in objectives}
-    return dict.fromkeys(material.metrics, 1)
-
-
-def _front(material: Material, goals: Mapping[str, int]) -> list[TrialRecord]:
-    if not material.complete:
-        return []
-    on = on_front(
-        [
-            [sign * material.validated(record)[metric] for metric, sign in goals.items()]
-            for record in material.complete
-        ]
-    )
-    return [record for record, is_on in zip(material.complete, on, strict=True) if is_on]
-
-
 def _ends(material: Material) -> dict[str, float]:
     names: dict[State, str] = {"COMPLETE": "complete", "PRUNED": "stopped", "FAIL": "failed"}
     states = [record.state for record in material.records]
@@ -96,14 +80,12 @@ def _ends(material: Material) -> dict[str, float]:
 
 def _cost(material: Material) -> dict[str, float]:
     """Of the search and of the runs with fresh seeds."""
-    runs = (*material.records, *(material.confirmation.runs if material.confirmation else ()))
-    resources = material.study.resources
+    runs = (*material.records, *material.runs)
     hours = sum(record.seconds for record in runs) / _HOUR
-    cores = resources.per_worker.cpus * resources.workers_per_trial
     found = {
         "cost/epochs": float(sum(len(record.epochs) for record in runs)),
-        "cost/core_hours": hours * cores,
-        "cost/gpu_hours": hours * resources.gpus_per_trial,
+        "cost/core_hours": material.core_seconds / _HOUR,
+        "cost/gpu_hours": hours * material.study.resources.gpus_per_trial,
     }
     return {name: value for name, value in found.items() if value}
 

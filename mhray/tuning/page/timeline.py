@@ -46,12 +46,10 @@ def spending_sentences(material: Material) -> Iterator[str]:
     runs = material.runs
     trained = sum(len(record.epochs) for record in material.records)
     again = sum(len(run.epochs) for run in runs)
-    busy = sum(record.seconds for record in (*material.records, *runs))
-    resources = material.study.resources
-    cores = busy * resources.per_worker.cpus * resources.workers_per_trial
+    cores = duration(material.core_seconds)
     gpus = f", {duration(material.gpu_seconds)} of GPU" if material.gpu_seconds else ""
     yield (
-        f"{duration(material.seconds)} by the clock over all starts, {duration(cores)} of core time"
+        f"{duration(material.seconds)} by the clock over all starts, {cores} of core time"
         f"{gpus}; {counted(trained, 'epoch')} in {counted(len(material.records), 'trial')}"
         + (f", {again} in {counted(len(runs), 'run')} with fresh seeds." if runs else ".")
     )
