@@ -6,6 +6,8 @@ import re
 import optuna
 import pytest
 
+from mhray.tuning.storage import open_storage
+
 NETWORK = """
 import os, signal, time
 from pathlib import Path
@@ -74,7 +76,7 @@ def failing(command, small_data, tmp_path):
         words = ["study.yaml", "--config-dir", "own", *overrides]
         done = command("mhray.sweep", *words, PYTHONPATH=path)
         url = f"sqlite:///{tmp_path}/studies/faults/journal.db"
-        return done, optuna.load_study(study_name="faults", storage=url).trials
+        return done, optuna.load_study(study_name="faults", storage=open_storage(url)).trials
 
     return run
 

@@ -18,6 +18,7 @@ from mhray.sweep import main
 from mhray.training.project import shipped_directory
 from mhray.training.tracking import open_tracking
 from mhray.tuning import running
+from mhray.tuning.storage import open_storage
 
 STUDY = shipped_directory() / "configs" / "sweep_weights.yaml"
 MEBIBYTE = 2**20
@@ -60,7 +61,7 @@ def fill(place):
 
 def trials_in(storage):
     url = f"sqlite:///{storage}/loss_weights/journal.db"
-    return optuna.load_study(study_name="loss_weights", storage=url).trials
+    return optuna.load_study(study_name="loss_weights", storage=open_storage(url)).trials
 
 
 def test_a_full_disk_stops_a_sweep_which_goes_on_once_there_is_room(

@@ -17,6 +17,7 @@ from mhray.sweep import main
 from mhray.training.origin import reproduce_line
 from mhray.training.project import shipped_directory
 from mhray.tuning.rungs import bracket_of
+from mhray.tuning.storage import open_storage
 
 STUDY = shipped_directory() / "configs" / "sweep_weights.yaml"
 # Trial 0 has a rate of 1e-3; hardly another one learns anything before it takes over.
@@ -73,7 +74,7 @@ def kill_at(part, arguments):
 
 def study_in(directory):
     url = f"sqlite:///{directory}/studies/loss_weights/journal.db"
-    return optuna.load_study(study_name="loss_weights", storage=url)
+    return optuna.load_study(study_name="loss_weights", storage=open_storage(url))
 
 
 def ends_in(directory):

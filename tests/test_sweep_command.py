@@ -16,6 +16,7 @@ from platformdirs import user_cache_path
 
 from mhray.sweep import main, parser
 from mhray.training.project import shipped_directory
+from mhray.tuning.storage import open_storage
 
 TRIALS = ["trial 0", "trial 1", "trial 2"]
 ONE_AT_A_TIME = "resources.parallel_trials=1"
@@ -54,7 +55,7 @@ def sweep(tmp_path, monkeypatch, capfd):
 
 def study_in(directory, name="loss_weights"):
     url = f"sqlite:///{directory}/studies/loss_weights/journal.db"
-    return optuna.load_study(study_name=name, storage=url)
+    return optuna.load_study(study_name=name, storage=open_storage(url))
 
 
 def trials_in(directory):

@@ -1,6 +1,7 @@
 """The Optuna study in which a journal writes: where it is, and what trials in it are told."""
 
 import sqlite3
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -156,7 +157,10 @@ def _storage_at(where: str) -> BaseStorage:
     if where.startswith("journal-file:"):
         return JournalStorage(JournalFileBackend(where.removeprefix("journal-file:")))
     _refuse_damaged(where)
-    return RDBStorage(where)
+    storage = RDBStorage(where)
+    # Optuna never closes its connections, of which Python 3.13 warns.
+    weakref.finalize(storage, storage.engine.dispose)
+    return storage
 
 
 def _refuse_damaged(where: str) -> None:

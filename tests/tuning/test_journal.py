@@ -8,6 +8,7 @@ from mhray.tuning.confirm_section import Confirm
 from mhray.tuning.confirmation import study_of_runs
 from mhray.tuning.journal import Journal
 from mhray.tuning.samplers import sampler_of
+from mhray.tuning.storage import open_storage
 from mhray.tuning.study import dump_study
 
 DATA = {"fingerprint": "f00d", "seed": 0, "val_fraction": 0.1}
@@ -58,7 +59,9 @@ def test_a_stopped_trial_is_told_as_pruned_with_its_last_value(journal, study, t
     journal.add_epoch(number, a_row(1, 0.5))
     journal.add_epoch(number, a_row(2, 0.4, best=0.5))
     journal.end(number, "PRUNED")
-    told = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/journal.db").trials[0]
+    told = optuna.load_study(
+        study_name="s", storage=open_storage(f"sqlite:///{tmp_path}/journal.db")
+    ).trials[0]
     assert told.state == optuna.trial.TrialState.PRUNED
     assert (told.value, told.last_step) == (0.5, 2)
 
@@ -189,7 +192,9 @@ def test_another_data_set_is_refused(journal, study):
 def test_a_larger_budget_goes_on_and_is_recorded(journal, study, a_study, tmp_path):
     journal.begin(dump_study(study), DATA, {})
     journal.begin(dump_study(a_study(budget={"trials": 9})), DATA, {})
-    stored = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/journal.db")
+    stored = optuna.load_study(
+        study_name="s", storage=open_storage(f"sqlite:///{tmp_path}/journal.db")
+    )
     assert stored.user_attrs["changes"][0]["study"]["budget"]["trials"] == 9
 
 
@@ -212,7 +217,9 @@ def test_the_password_of_a_database_is_not_shown(a_study, tmp_path):
 
 
 def test_a_study_that_is_none_of_ours_is_left_alone(study, tmp_path):
-    foreign = optuna.create_study(study_name="s", storage=f"sqlite:///{tmp_path}/journal.db")
+    foreign = optuna.create_study(
+        study_name="s", storage=open_storage(f"sqlite:///{tmp_path}/journal.db")
+    )
     foreign.ask()
     with pytest.raises(StudyConflictError, match="named s that is none of mhray's"):
         Journal.open(study, tmp_path).begin(dump_study(study), DATA, {})

@@ -86,10 +86,10 @@ def test_two_fresh_starts_of_a_minute_have_two_names(begun):
 
 def test_where_there_is_no_study_nothing_is_set_aside(a_study, tmp_path):
     study = a_study(journal=f"sqlite:///{tmp_path}/shared.db")
-    optuna.create_study(storage=study.journal, study_name="s").ask()
+    optuna.create_study(storage=open_storage(study.journal), study_name="s").ask()
     for place in (study, a_study()):
         assert set_aside(place, tmp_path, MORNING) == ""
-    assert len(optuna.load_study(storage=study.journal, study_name="s").trials) == 1
+    assert len(optuna.load_study(storage=open_storage(study.journal), study_name="s").trials) == 1
 
 
 class CutOffError(Exception):

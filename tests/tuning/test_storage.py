@@ -1,15 +1,17 @@
 """What is said of a journal that cannot be used, which is never written over."""
 
+import gc
 import os
 import sqlite3
 
 import pytest
 from optuna.exceptions import StorageInternalError
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from mhray.errors import FullDiskError, StorageError
 from mhray.tuning.journal import Journal
-from mhray.tuning.storage import open_study, writing
+from mhray.tuning.storage import open_storage, open_study, writing
 
 
 @pytest.fixture
@@ -42,6 +44,17 @@ def test_a_damaged_journal_is_refused_and_left_as_it_is(a_study, journal_file, d
     assert str(error.value).startswith(f"journal: sqlite:///{journal_file} cannot be opened (")
     assert str(error.value).endswith("or move the broken file away")
     assert journal_file.read_bytes() == damaged
+
+
+def test_a_storage_that_nobody_holds_lets_go_of_its_file(tmp_path):
+    storage = open_storage(f"sqlite:///{tmp_path}/journal.db")
+    pool = storage.engine.pool
+    closed = []
+    event.listen(pool, "close", lambda *_: closed.append(True))
+    assert pool.checkedin() == 1
+    del storage
+    gc.collect()
+    assert closed == [True]
 
 
 def test_a_journal_that_cannot_be_written_is_refused_without_its_password(a_study, tmp_path):

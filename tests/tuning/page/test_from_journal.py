@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -39,7 +40,7 @@ def page_of(place):
 
 def change(place, table, key, now):
     """Give one attribute in the database another value."""
-    with sqlite3.connect(place) as database:
+    with closing(sqlite3.connect(place)) as connection, connection as database:
         query = f"SELECT rowid, value_json FROM {table} WHERE key = ? ORDER BY rowid"
         row, value = database.execute(query, [key]).fetchone()
         changed = json.dumps(now(json.loads(value)))
