@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from mhray.data.prepare import main as prepare
 from mhray.train import main as train
@@ -21,6 +22,10 @@ pytest.register_assert_rewrite(
     "mhray.models.network_contract",
     "mhray.models.weighting_contract",
 )
+
+# No example is too slow: how long one takes says what else the machine does.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -57,7 +57,7 @@ def test_a_layout_that_is_told_is_used(tmp_path, layout, shape):
     assert open_split(tmp_path / "new", "train_batch")[0].image_shape == shape
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(2, 200), st.floats(0.01, 0.99), st.integers(0, 5))
 def test_every_image_goes_into_one_batch_with_its_own_labels(samples, fraction, seed):
     images = random_images(samples, 5, 5)

@@ -49,7 +49,7 @@ def test_ranges_and_classes_are_those_of_all_tables(tmp_path):
     assert (train.tolist(), test.tolist()) == ([[5, 1], [6, 1]], [[9, 0]])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 255), st.sampled_from("xyz")), min_size=1, max_size=50))
 def test_every_table_of_bytes_and_letters_is_read(rows):
     with tempfile.TemporaryDirectory() as place:

@@ -80,7 +80,7 @@ def data_sets(draw):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data_sets(), layouts, st.sampled_from(sorted(FORMS)))
 def test_what_another_program_writes_is_read_as_it_is_meant(written, layout, form):
     with tempfile.TemporaryDirectory() as place:
@@ -93,7 +93,7 @@ def test_what_another_program_writes_is_read_as_it_is_meant(written, layout, for
         np.testing.assert_array_equal(data.images.transpose(0, 2, 3, 1), written.images)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(data_sets(), layouts, st.sampled_from(sorted(FORMS)), st.booleans())
 def test_what_is_read_stays_the_same_in_any_other_form(written, layout, form, is_raw):
     with tempfile.TemporaryDirectory() as place:

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from optuna._hypervolume import compute_hypervolume
@@ -54,7 +54,6 @@ def test_a_further_point_adds_to_the_hypervolume_unless_another_one_reaches_it(p
     assert after == before if is_reached else after > before
 
 
-@settings(deadline=None)  # Optuna's takes long at times
 @given(arrays(float, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=st.floats(0, 1)))
 def test_the_hypervolume_is_optunas(points):
     reference = np.zeros(points.shape[1])

@@ -61,7 +61,6 @@ def test_others_make_the_error_known_but_never_less_than_the_pairs_own_scatter()
     )
 
 
-@settings(deadline=None)
 @given(VALUES, VALUES, VALUES, st.floats(-1, 1))
 def test_what_all_candidates_share_of_a_seed_changes_no_difference(a, b, c, shift):
     plain = layout_of(a=a, b=b, c=c).difference("a", "b", 0.05)
@@ -106,7 +105,7 @@ def test_where_less_is_better_the_largest_drops_out():
     assert (now.leader, now.dropped) == ("b", {"a": 2})
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.integers(2, 5))
 def test_a_race_that_is_cut_off_decides_as_it_would_have(seed, most):
     truth = {"a": 0, "b": 1, "c": 3, "a=": 0, "b=": 1, "c=": 3}

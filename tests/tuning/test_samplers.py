@@ -141,7 +141,7 @@ def test_only_full_length_trials_are_told_as_complete(opened, kind):
     assert values == (both if kind == "nsga2" else [[0.1], [0.4], [0.6]])
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), kind=st.sampled_from(LIGHT), outcomes=st.lists(st.sampled_from(OUTCOMES)))
 def test_however_trials_overlap_each_is_told_once_how_it_ended(opened, data, kind, outcomes):
     name = f"{kind}-{next(NUMBERS)}"

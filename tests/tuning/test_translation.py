@@ -81,9 +81,7 @@ ENDS = st.tuples(st.integers(0, 5), st.integers(1, 5), st.integers(0, 5), st.int
 CHOICES = st.lists(st.sampled_from([0, 1, 2.5, "a", True, None]), min_size=2, unique_by=repr)
 
 
-@settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["tpe", "random", "qmc", "nsga2"]), ENDS, CHOICES, CHOICES)
 def test_what_may_be_accepted_never_makes_optuna_raise(begun, tmp_path, sampler, ends, before, now):
     (tmp_path / "journal.log").unlink(missing_ok=True)

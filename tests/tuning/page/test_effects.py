@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mhray.tuning.page.effects import quarters_of, rank_correlation, running_mean
@@ -9,7 +9,6 @@ from mhray.tuning.page.effects import quarters_of, rank_correlation, running_mea
 numbers = st.lists(st.integers(-20, 20), min_size=5, max_size=30)
 
 
-@settings(deadline=None)  # the first call makes scipy load more
 @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=5, max_size=40))
 def test_the_rank_correlation_is_spearmans(pairs):
     first, second = map(list, zip(*pairs, strict=True))
