@@ -85,6 +85,11 @@ class Arrivals:
         self._next = self._source.next_arrivals.remote()
         return arrived
 
+    def end(self) -> None:
+        """Wait for none any more."""
+        ray.cancel(self._next)
+        ray.wait([self._next])
+
 
 @contextmanager
 def shared_data(data_dir: Path, ray_there: RunningRay | None) -> Iterator[Arrivals]:
@@ -113,7 +118,9 @@ def shared_data(data_dir: Path, ray_there: RunningRay | None) -> Iterator[Arriva
         scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False),
     ).remote(data_dir, contents)
     ray.get(source.contents.remote())
-    yield Arrivals(source)
+    arrivals = Arrivals(source)
+    yield arrivals
+    arrivals.end()
     ray.kill(source)
 
 
