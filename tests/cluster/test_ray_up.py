@@ -49,7 +49,8 @@ SETUP = f"""
     sed 's#:/root:#:{HOME}:#' /etc/passwd > /mnt/passwd
     mount --bind /mnt/passwd /etc/passwd
     mkdir -p {HOME}/.ssh {HOME}/mhray /run/sshd
-    echo 'PATH="$HOME/.local/bin:$PATH"' > {HOME}/.profile
+    rm -r {HOME}/.ray
+    echo 'PATH="$HOME/mhray/.venv/bin:$HOME/.local/bin:$PATH"' > {HOME}/.profile
     cp "$KEY.pub" {HOME}/.ssh/authorized_keys
     ln -s {Path(sys.prefix)} {HOME}/mhray/.venv
     ssh-keygen -q -t ed25519 -N '' -f /mnt/host_key
@@ -86,12 +87,18 @@ def test_ray_up_starts_all_hosts_a_sweep_uses_them_and_ray_down_ends_them(
     study["resources"]["per_worker"] = {"cpus": os.cpu_count()}
     (storage / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
 
+    laptop.run("rm", f"{HOME}/.ray/auth_token")
+    ray(laptop, "get-auth-token", "--generate")
     ray(laptop, "up", "-y", "--no-config-cache", file)
     wait_until(lambda: nodes(laptop, file) == 3, 900)
     variables = "PYTHONPATH=. RAY_AUTH_MODE=token"
     sweep = f".venv/bin/python -m mhray.sweep {storage}/study.yaml"
     ray(laptop, "exec", file, f"cd ~/mhray && {variables} {sweep}")
     submit(laptop, file, f"cd {HOME}/mhray && PYTHONPATH=. {sweep}")
+    script = tmp_path / "own.py"
+    script.write_text(SCRIPT.format(storage=storage))
+    ray(laptop, "submit", file, script)
+    experiments = seen_in_mlflow(laptop, file)
     ray(laptop, "down", "-y", file)
     # The workers notice after a minute that the head has gone.
     wait_until(lambda: not any(runs_ray(machine) for machine in machines), 300)
@@ -101,9 +108,18 @@ def test_ray_up_starts_all_hosts_a_sweep_uses_them_and_ray_down_ends_them(
     fetched = re.findall(r"data: (\S+) fetched", laptop.said())
     # One at least: a trial may have ended before the next one's process is there.
     assert fetched
-    # The job finds the study where the first command left it.
-    assert "all 3 trials have ended; this is their result" in laptop.said()
+    # The job, and the script, find the study where the first command left it.
+    assert laptop.said().count("all 3 trials have ended; this is their result") == 2
+    assert NAME in experiments
     figures(nodes=3, fetched=fetched)
+
+
+SCRIPT = """
+import sys
+from mhray.sweep import main
+
+sys.exit(main(["{storage}/study.yaml"]))
+"""
 
 
 def ray(laptop, *words):
@@ -125,6 +141,29 @@ def submit(laptop, file, command):
     address = "--address=http://127.0.0.1:8265"
     laptop.run(RAY, "job", "submit", address, "--", "sh", "-c", command)
     forwarding.terminate()
+
+
+def seen_in_mlflow(laptop, file):
+    """The experiments that MLflow shows at this end of the port that a shell on the head forwards."""
+    typed = (
+        "cd ~/mhray && .venv/bin/mlflow ui --backend-store-uri sqlite:////mnt/mlflow.db --port 5000"
+    )
+    attached = (
+        f"cd {ROOT} && (echo '{typed}'; sleep infinity) | {RAY} attach {file} --port-forward 5000"
+    )
+    shell = laptop.start("script", "-qec", attached, "/dev/null", **LAUNCHER)
+    before = len(laptop.said())
+    wait_until(lambda: laptop.start(sys.executable, "-c", ASK).wait() == 0, 300)
+    shell.terminate()
+    return laptop.said()[before:]
+
+
+ASK = """
+import urllib.request
+
+url = "http://127.0.0.1:5000/api/2.0/mlflow/experiments/search?max_results=9"
+print(urllib.request.urlopen(url).read().decode())
+"""
 
 
 def status(laptop, file):
