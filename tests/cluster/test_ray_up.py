@@ -144,7 +144,7 @@ def submit(laptop, file, command):
 
 
 def seen_in_mlflow(laptop, file):
-    """The experiments that MLflow shows at this end of the port that a shell on the head forwards."""
+    """The experiments that MLflow shows here, through a port that a shell on the head forwards."""
     typed = (
         "cd ~/mhray && .venv/bin/mlflow ui --backend-store-uri sqlite:////mnt/mlflow.db --port 5000"
     )
