@@ -51,7 +51,7 @@ def test_two_workers_train_one_model(command, small_run, tmp_path):
 
 def validated_in_one_process(config, checkpoint):
     datamodule, module = load_model(config, checkpoint)
-    trainer = build_trainer(config, [], {"devices": 1, "enable_checkpointing": False})
+    trainer = build_trainer(config, [], {"enable_checkpointing": False})
     return trainer.validate(module, datamodule=datamodule, verbose=False)[0]
 
 

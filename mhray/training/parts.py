@@ -1,12 +1,14 @@
 """What the sections of a config describe, built: data, network, Trainer and loggers."""
 
 import logging
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning import Trainer
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig
 
 from mhray.data.datamodule import CIFAR100MHDataModule
@@ -23,10 +25,17 @@ def build(config: DictConfig) -> tuple[CIFAR100MHDataModule, MultiheadLitModule]
 def build_trainer(
     config: DictConfig, callbacks: list[Any], executor: Mapping[str, Any] | None
 ) -> Trainer:
-    """The Trainer that a config describes, on the devices that the executor gives it."""
+    """The Trainer that a config describes, on the devices that the executor gives it.
+
+    Without one it is alone, also in a job of SLURM, where Lightning would count the job's tasks.
+    """
     # At INFO Lightning announces devices, and products that one might buy.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    extra = executor if executor is not None else {"devices": 1}
+    # Ray starts the processes, also where SLURM could.
+    warnings.filterwarnings("ignore", message="The `srun` command is available")
+    extra = {"devices": 1, **(executor or {})}
+    if "plugins" not in {*extra, *config.trainer}:
+        extra["plugins"] = [LightningEnvironment()]
     trainer: Trainer = build_part(config.trainer, "trainer", callbacks=callbacks, **extra)
     return trainer
 

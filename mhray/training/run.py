@@ -207,7 +207,7 @@ def train(
 def evaluate_test(config: DictConfig, checkpoint: Path) -> dict[str, float]:
     """The ``test/`` metrics of a checkpoint, on this process's device."""
     datamodule, module = load_model(config, checkpoint)
-    trainer = build_trainer(config, [], {"devices": 1, "enable_checkpointing": False})
+    trainer = build_trainer(config, [], {"enable_checkpointing": False})
     metrics = trainer.test(module, datamodule=datamodule, verbose=False)
     return {name: float(value) for name, value in metrics[0].items()}
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import ray
 from platformdirs import user_cache_path
-from ray.exceptions import RayError
+from ray.exceptions import OwnerDiedError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mhray.data.batches import TEST, TRAIN, batch_path, fingerprint, is_missing
@@ -85,6 +85,11 @@ class Arrivals:
         self._next = self._source.next_arrivals.remote()
         return arrived
 
+    def end(self) -> None:
+        """Wait for none any more."""
+        ray.cancel(self._next)
+        ray.wait([self._next])
+
 
 @contextmanager
 def shared_data(data_dir: Path, ray_there: RunningRay | None) -> Iterator[Arrivals]:
@@ -106,10 +111,16 @@ def shared_data(data_dir: Path, ray_there: RunningRay | None) -> Iterator[Arriva
     source = actor.options(
         name=_name_of(data_dir),
         num_cpus=0,
+        # Ray's memory monitor may end it in a full machine; without its name, other nodes would
+        # take what lies at the path of the data for them.
+        max_restarts=-1,
+        max_task_retries=-1,
         scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False),
     ).remote(data_dir, contents)
     ray.get(source.contents.remote())
-    yield Arrivals(source)
+    arrivals = Arrivals(source)
+    yield arrivals
+    arrivals.end()
     ray.kill(source)
 
 
@@ -248,6 +259,15 @@ def _has_the_same(data_dir: Path, contents: Contents) -> bool:
     return False
 
 
+def _chunk(source: Any, name: str, start: int) -> Any:
+    """A part of a file, as an array of bytes."""
+    while True:
+        [chunk] = ray.get(source.chunk.remote(name, start))
+        # An actor that was started again knows nothing of what its forerunner had ready.
+        with suppress(OwnerDiedError):
+            return ray.get(chunk)
+
+
 def _fetch(source: Any, contents: Contents, kept: Path) -> None:
     """Write the data beside their place, read them once, and put them there."""
     draft = kept.with_suffix(".draft")
@@ -257,8 +277,7 @@ def _fetch(source: Any, contents: Contents, kept: Path) -> None:
         for name, size in contents.files.items():
             with (draft / name).open("xb") as file:
                 for start in range(0, size, CHUNK):
-                    [chunk] = ray.get(source.chunk.remote(name, start))
-                    file.write(ray.get(chunk).data)
+                    file.write(_chunk(source, name, start).data)
             flush(draft / name)
         # Reading a pickle leaves the mapped copy that all trials share.
         found = fingerprint(draft)

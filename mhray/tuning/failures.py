@@ -155,7 +155,7 @@ class Failure:
             write_durably(directory / name, content)
 
 
-DIED = "its process died without a word: killed, or out of memory"
+DIED = "its process died without a word: killed, out of memory, or its machine is gone"
 KILLED = Failure(Lost.__name__, DIED, "", DIED)
 
 

@@ -7,7 +7,6 @@ trials write is there: the driver's lock, its log and MLflow's outbox need a dis
 from collections.abc import Iterator
 from pathlib import Path
 
-from mhray.errors import StorageError
 from mhray.training.remote import RemoteDirectory
 from mhray.training.trial_files import FilesInStore, TrialFiles
 from mhray.tuning.study import Study
@@ -65,14 +64,21 @@ def refuse_unreachable(study: Study) -> None:
         RemoteDirectory(study.storage).open()
 
 
-def refuse_to_move(study: Study) -> None:
-    """Refuse to keep a study under another name where its files would have to be moved.
+def is_taken_in_store(study: Study, name: str) -> bool:
+    """Whether a study of this name has files in the same object store; never on a disk.
 
     Raises:
-        StorageError: they are in an object store.
+        StorageError: the store does not answer.
+    """
+    return is_in_store(study) and name in RemoteDirectory(study.storage.rstrip("/")).folders()
+
+
+def move_in_store(study: Study, name: str) -> None:
+    """Have what a study's trials wrote into an object store under another study's name there.
+
+    Raises:
+        StorageError: the store does not answer.
     """
     if is_in_store(study):
-        raise StorageError(
-            f"--fresh: the files of {study.name} are in {study.storage}, where nothing can be "
-            "renamed; write another name to start anew"
-        )
+        renamed = study.model_copy(update={"name": name})
+        RemoteDirectory(meeting_place(study)).move(RemoteDirectory(meeting_place(renamed)))

@@ -33,7 +33,6 @@ from mhray.tuning.lock import held, locked, refuse_held
 from mhray.tuning.outcome import Outcome
 from mhray.tuning.page.material import material_of
 from mhray.tuning.page.writing import REPORT, write_report
-from mhray.tuning.places import refuse_to_move
 from mhray.tuning.plan import print_headline
 from mhray.tuning.quoting import leave_speeds
 from mhray.tuning.rebuilding import Rebuilding
@@ -80,8 +79,6 @@ def start(checked: CheckedStudy, command: str, wishes: Wishes = Wishes()) -> int
         StorageError: the storage, the journal or MLflow's store cannot be opened.
         StudyConflictError: the journal holds another study of this name, or another sweep runs it.
     """
-    if wishes.starts_anew:
-        refuse_to_move(checked.study)
     refuse_unfit_nodes(checked)
     with _open(checked, wishes) as opened:
         print_headline(opened.checked, opened.console)

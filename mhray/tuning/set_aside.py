@@ -13,6 +13,7 @@ from optuna.storages import BaseStorage
 from mhray.tuning.confirmation import BESIDE
 from mhray.tuning.copying import attributes_of, copy, delete, exists
 from mhray.tuning.journal import relocated
+from mhray.tuning.places import is_taken_in_store, move_in_store
 from mhray.tuning.storage import close, open_storage, place_of, writing
 from mhray.tuning.study import Study
 from mhray.tuning.study_journal import KEY
@@ -33,7 +34,7 @@ def set_aside(study: Study, directory: Path, now: datetime) -> str:
         return ""
     name = ""
     if exists(storage, study.name) and KEY in attributes_of(storage, study.name):
-        name = _free_name(storage, study.name, directory, now)
+        name = _free_name(storage, study, directory, now)
         with writing():
             study_id = storage.get_study_id_from_name(study.name)
             storage.set_study_user_attr(study_id, LEAVING, name)
@@ -67,6 +68,7 @@ def _leave(storage: BaseStorage, study: Study, directory: Path, name: str) -> No
             lambda trial: relocated(trial, directory, target),
             {LEAVING: ""},
         )
+    move_in_store(study, name)
     target.mkdir(exist_ok=True)
     for entry in _entries(study, directory):
         entry.rename(target / entry.name)
@@ -106,9 +108,13 @@ def _leaving_for(storage: BaseStorage, name: str) -> str:
     return str(attributes_of(storage, name).get(LEAVING, "")) if exists(storage, name) else ""
 
 
-def _free_name(storage: BaseStorage, name: str, directory: Path, now: datetime) -> str:
-    dated = f"{name}-{now:%Y%m%d-%H%M}"
+def _free_name(storage: BaseStorage, study: Study, directory: Path, now: datetime) -> str:
+    dated = f"{study.name}-{now:%Y%m%d-%H%M}"
     names = (dated, *(f"{dated}-{count}" for count in range(2, 1000)))
     return next(
-        free for free in names if not (directory.with_name(free).exists() or exists(storage, free))
+        free
+        for free in names
+        if not directory.with_name(free).exists()
+        and not exists(storage, free)
+        and not is_taken_in_store(study, free)
     )

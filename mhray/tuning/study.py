@@ -136,7 +136,8 @@ class Resources(Section):
     Attributes:
         parallel_trials (trials): those that run at the same time; auto: as many as fit.
         workers_per_trial (workers): Ray Train processes that train one model.
-        retries (starts): further starts of a trial that failed for a cause that can pass.
+        retries (starts): further starts of a trial that failed for a cause that can pass, counted
+            anew with each epoch that it gets further.
         stall_minutes (minutes): a trial that ends no epoch for so long is ended, as one that can
             pass; null: it may take any time.
         open_to_network: whether a Ray that the sweep starts listens beyond this machine, still with

@@ -31,7 +31,7 @@ from mhray.tuning.progress import Progress
 from mhray.tuning.schedulers import most_unfinished, scheduler_of
 from mhray.tuning.search import Observer, SearchPlan, StudySearch
 from mhray.tuning.stalls import EndStalled
-from mhray.tuning.starts import HeldGpus, StartsAndRetries
+from mhray.tuning.starts import HeldGpus, RetriesAnew, StartsAndRetries
 from mhray.tuning.stopping import signals_stop
 from mhray.tuning.study import Study
 from mhray.tuning.terms import Terms
@@ -151,7 +151,8 @@ def run_errand(
     memory = LostToMemory(files, guard)
     rule = FailureRule(progress.console, Path(files.root))
     stopper = SweepStopper(plan.limits, rule, guard, progress)
-    everyone = [*observers, progress, rule]
+    retries = RetriesAnew()
+    everyone = [*observers, progress, rule, retries]
     tuner = Tuner(
         tune.with_resources(run_trial, _resources(study)),
         param_space={"job": job_of(plan)},
@@ -169,6 +170,7 @@ def run_errand(
             storage_path=str(plan.directory),
             stop=stopper,
             callbacks=[
+                retries,
                 StartsAndRetries(journal, files, everyone, progress, guard),
                 memory,
                 HeldGpus(plan.limits),

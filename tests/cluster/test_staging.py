@@ -1,6 +1,7 @@
 """Data reach a node that lacks them: two raylets on this machine, with a cache directory each."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from mhray.data.batches import fingerprint
 from mhray.errors import DataFormatError
 from mhray.training.ray_address import RunningRay
-from mhray.training.staging import _fetch, _find_or_fetch, data_at_this_node, shared_data
+from mhray.training.staging import _chunk, _fetch, _find_or_fetch, data_at_this_node, shared_data
 
 CLUSTER = RunningRay("", "", "")
 MAPPED = [".test_batch.mapped", ".train_batch.mapped"]
@@ -39,9 +40,35 @@ def found_by(data_dir, source):
     return _find_or_fetch(ELSEWHERE, source, ray.get(source.contents.remote()))
 
 
+@ray.remote(num_cpus=1)
+def part_of(source, name):
+    """How large a file's first part is here, and how often it was asked for.
+
+    The process of the source ends before the part is taken that was asked for first.
+    """
+
+    class EndsOnce:
+        asked = 0
+
+        def remote(self, name, start):
+            self.asked += 1
+            found = source.chunk.remote(name, start)
+            if self.asked == 1:
+                ray.get(found)
+                ray.kill(source, no_restart=False)
+                ray.get(source.contents.remote())
+            return found
+
+    ending = EndsOnce()
+    return _chunk(SimpleNamespace(chunk=ending), name, 0).size, ending.asked
+
+
+def at(node, function):
+    return function.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False))
+
+
 def on(node, data_dir, source=None):
-    strategy = NodeAffinitySchedulingStrategy(node, soft=False)
-    return found_by.options(scheduling_strategy=strategy).remote(data_dir, source)
+    return at(node, found_by).remote(data_dir, source)
 
 
 def source_of(arrivals):
@@ -82,20 +109,42 @@ def test_other_data_at_the_same_path_are_not_used(other_node, fine_coarse, forei
     assert arrival.fetched == sum(contents.files.values())
 
 
+def test_the_process_that_hands_out_data_may_be_ended(other_node, foreign, tmp_path):
+    data = changed(foreign, tmp_path / "data")
+    with shared_data(data, CLUSTER) as arrivals:
+        ray.kill(source_of(arrivals), no_restart=False)
+        place = ray.get(on(other_node, data, source_of(arrivals)))
+        [arrival] = waited(arrivals)
+        assert data_at_this_node(data) == data
+    assert fingerprint(place) == fingerprint(data)
+    assert arrival.fetched > 0
+
+
+def test_a_part_that_is_lost_with_that_process_is_asked_for_again(other_node, foreign):
+    with shared_data(foreign.directory, CLUSTER) as arrivals:
+        part = at(other_node, part_of).remote(source_of(arrivals), "train_batch")
+        size, asked = ray.get(part)
+    assert size == (foreign.directory / "train_batch").stat().st_size
+    assert asked == 2
+
+
 def test_data_that_were_changed_meanwhile_are_refused(other_node, foreign, tmp_path):
     data = foreign.write(tmp_path / "data")
     with shared_data(data, CLUSTER) as arrivals:
         source = source_of(arrivals)
         contents = ray.get(source.contents.remote())
-        pixels = foreign.images["test_batch"] ^ np.uint8(1)
-        other = type(foreign)(
-            data, foreign.header, foreign.images | {"test_batch": pixels}, foreign.records
-        )
-        other.write(tmp_path / "other")
-        (tmp_path / "other" / "test_batch").replace(data / "test_batch")
+        other = changed(foreign, tmp_path / "other")
+        (other / "test_batch").replace(data / "test_batch")
         with pytest.raises(DataFormatError, match="do not write into the data while a sweep runs"):
             _fetch(source, contents, tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
+
+
+def changed(foreign, directory):
+    """A directory with these data, but for their test images."""
+    pixels = foreign.images["test_batch"] ^ np.uint8(1)
+    images = foreign.images | {"test_batch": pixels}
+    return type(foreign)(directory, foreign.header, images, foreign.records).write(directory)
 
 
 def waited(arrivals):

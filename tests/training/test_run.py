@@ -9,6 +9,7 @@ from mhray.errors import ConfigError, DivergedError, HeadMismatchError, StorageE
 from mhray.heads import Head
 from mhray.models.cnn import SimpleCNN
 from mhray.training.cost import mflop_per_image
+from mhray.training.parts import build_trainer
 from mhray.training.result import RunResult
 from mhray.training.run import (
     check_heads,
@@ -318,6 +319,14 @@ def test_a_model_is_loaded_with_the_split_that_it_was_trained_with(small_run, tm
     run_in(tmp_path, [*small_run, "data.seed=5", "data.val_fraction=0.5"])
     datamodule, _ = load_model(compose_run(small_run), tmp_path / "best.ckpt")
     assert datamodule.get_dataset_info()["num_val_samples"] == 300
+
+
+def test_a_trial_in_a_job_of_slurm_trains_alone(monkeypatch):
+    job = {"NTASKS": "4", "PROCID": "3", "LOCALID": "1", "NODEID": "1"}
+    for name, value in (job | {"JOB_NAME": "mhray", "JOB_ID": "7"}).items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    trainer = build_trainer(compose_run([]), [], None)
+    assert (trainer.world_size, trainer.global_rank) == (1, 0)
 
 
 def test_a_trainer_that_cannot_be_made_says_where(small_run, tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from mhray.training.remote import RemoteDirectory
 from mhray.tuning import set_aside as module
 from mhray.tuning.confirm_section import Confirm
 from mhray.tuning.confirmation import study_of_runs
@@ -17,6 +18,7 @@ from mhray.tuning.study import dump_study
 
 MORNING = datetime.fromisoformat("2026-11-28T04:15:00+00:00")
 PLACES = ["auto", "sqlite:///{}/shared.db", "journal-file:{}/studies/s/shared.log"]
+STORED = ["0/best.ckpt", "0/last.ckpt", "1/last.ckpt"]
 DATED = "s-20261128-0415"
 
 
@@ -109,6 +111,52 @@ def test_a_fresh_start_that_is_cut_off_is_finished_by_the_next_start(begun, monk
             set_aside(study, directory, MORNING)
     finish_setting_aside(study, directory)
     assert_kept_whole_and_begun_anew(study, directory)
+
+
+@pytest.fixture
+def stored(a_study, tmp_path):
+    """A study with a finished trial whose trials write into an object store; gives both places."""
+    store = tmp_path / "store"
+    for file in STORED:
+        (store / "s" / "checkpoints" / file).parent.mkdir(parents=True, exist_ok=True)
+        (store / "s" / "checkpoints" / file).write_text(file)
+    study = a_study(journal=f"sqlite:///{tmp_path}/shared.db", storage=f"file://{store}")
+    begin(study, tmp_path / "studies" / "s")
+    return study, tmp_path / "studies" / "s", store
+
+
+def assert_moved(store, name):
+    assert [folder.name for folder in store.iterdir()] == [name]
+    files = [path for path in (store / name / "checkpoints").rglob("*") if path.is_file()]
+    assert {str(path.relative_to(store / name / "checkpoints")) for path in files} == set(STORED)
+    assert all(path.read_text() == str(path)[-len(STORED[0]) :] for path in files)
+
+
+def test_what_trials_wrote_into_a_store_goes_with_the_old_study(stored):
+    study, directory, store = stored
+    assert set_aside(study, directory, MORNING) == DATED
+    assert_moved(store, DATED)
+
+
+def test_files_in_a_store_whose_move_was_cut_off_are_moved_by_the_next_start(stored, monkeypatch):
+    study, directory, store = stored
+
+    def cut_off(*_):
+        raise CutOffError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RemoteDirectory, "remove_all", cut_off)
+        with pytest.raises(CutOffError):
+            set_aside(study, directory, MORNING)
+    (store / "s" / "checkpoints" / STORED[0]).unlink()
+    finish_setting_aside(study, directory)
+    assert_moved(store, DATED)
+
+
+def test_a_name_that_is_taken_in_the_store_is_not_taken_again(stored):
+    study, directory, store = stored
+    (store / DATED).mkdir()
+    assert set_aside(study, directory, MORNING) == f"{DATED}-2"
 
 
 def test_the_name_is_free_again_in_a_shared_journal(a_study, tmp_path):
