@@ -17,6 +17,7 @@ from tests.cluster.hosts import HOME, ROOT, wait_until
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin")
 LAUNCHER = {"RAY_UP_enable_autoscaler_v2": "0", "RAY_TMPDIR": "/mnt/ray"}
 RAY = str(Path(sys.executable).with_name("ray"))
+AT_HOME = f"unset RAY_AUTH_MODE && cd {ROOT}"  # as in a user's shell
 NAME, DATA = "sweep", "/mnt/data"
 
 pytestmark = [
@@ -123,7 +124,7 @@ sys.exit(main(["{storage}/study.yaml"]))
 
 
 def ray(laptop, *words):
-    command = f"cd {ROOT} && exec {RAY} " + '"$@"'
+    command = f"{AT_HOME} && exec {RAY} " + '"$@"'
     laptop.run("sh", "-c", command, "ray", *words, **LAUNCHER)
 
 
@@ -134,12 +135,12 @@ def runs_ray(machine):
 
 def submit(laptop, file, command):
     """Hand the head a command as a job, through a port that ssh forwards."""
-    tunnel = f"cd {ROOT} && exec {RAY} dashboard --no-config-cache {file}"
+    tunnel = f"{AT_HOME} && exec {RAY} dashboard --no-config-cache {file}"
     forwarding = laptop.start("sh", "-c", tunnel, **LAUNCHER)
     is_open = "import socket; socket.create_connection(('127.0.0.1', 8265))"
     wait_until(lambda: laptop.start(sys.executable, "-c", is_open).wait() == 0, 300)
     address = "--address=http://127.0.0.1:8265"
-    laptop.run(RAY, "job", "submit", address, "--", "sh", "-c", command)
+    ray(laptop, "job", "submit", address, "--", "sh", "-c", command)
     forwarding.terminate()
 
 
@@ -149,7 +150,7 @@ def seen_in_mlflow(laptop, file):
         "cd ~/mhray && .venv/bin/mlflow ui --backend-store-uri sqlite:////mnt/mlflow.db --port 5000"
     )
     attached = (
-        f"cd {ROOT} && (echo '{typed}'; sleep infinity) | {RAY} attach {file} --port-forward 5000"
+        f"{AT_HOME} && (echo '{typed}'; sleep infinity) | {RAY} attach {file} --port-forward 5000"
     )
     shell = laptop.start("script", "-qec", attached, "/dev/null", **LAUNCHER)
     before = len(laptop.said())
