@@ -140,7 +140,8 @@ def submit(laptop, file, command):
     is_open = "import socket; socket.create_connection(('127.0.0.1', 8265))"
     wait_until(lambda: laptop.start(sys.executable, "-c", is_open).wait() == 0, 300)
     address = "--address=http://127.0.0.1:8265"
-    ray(laptop, "job", "submit", address, "--", "sh", "-c", command)
+    words = ("job", "submit", address, "--", "sh", "-c", command)
+    laptop.run(RAY, *words, RAY_AUTH_MODE="token")
     forwarding.terminate()
 
 
