@@ -20,6 +20,7 @@ from mhray.durable import replacing
 from mhray.training.group_files import BEST, LAST, RESULT, TRAIN, GroupFiles
 from mhray.training.remote import RemoteDirectory
 from mhray.training.result import RunResult
+from mhray.training.scratch import scratch
 
 WORDS = ("failure.json", "failure.txt")
 
@@ -90,8 +91,7 @@ class FilesInStore(TrialFiles):
     @override
     @contextmanager
     def at_hand(self, number: int) -> Iterator[Path]:
-        with TemporaryDirectory(prefix=f"mhray-trial-{number}-") as folder:
-            directory = Path(folder)
+        with scratch(str(number)) as directory:
             for name in (LAST, BEST):
                 if self._remote(number).fetch(name, directory / name):
                     _note_as_sent(directory / name)
