@@ -44,15 +44,11 @@ def test_no_part_of_the_package_is_left_behind(path):
     assert names & excluded == set()
 
 
-def test_spot_nodes_come_first_and_others_are_as_large():
-    spot, other = (read(FILES[0])["available_node_types"][f"gpu_{kind}"] for kind in KINDS)
-    market = spot["node_config"].pop("InstanceMarketOptions")
-    assert market == {"MarketType": "spot"}
-    assert spot["node_config"] == other["node_config"]
-    assert spot["priority"] > other["priority"]
-
-
-KINDS = ("spot", "on_demand")
+def test_the_nodes_of_a_cloud_are_spot_unless_it_refuses_them():
+    config = read(FILES[0])
+    assert config["provider"]["module"] == "mhray.tuning.spot.SpotFirst"
+    node = config["available_node_types"]["gpu"]["node_config"]
+    assert node["InstanceMarketOptions"] == {"MarketType": "spot"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -93,7 +93,8 @@ class FilesInStore(TrialFiles):
     def at_hand(self, number: int) -> Iterator[Path]:
         with scratch(str(number)) as directory:
             for name in (LAST, BEST):
-                self._remote(number).fetch(name, directory / name)
+                if self._remote(number).fetch(name, directory / name):
+                    _note_as_sent(directory / name)
             for name in WORDS:
                 self._remote(number).remove(name)
             try:
@@ -146,10 +147,10 @@ class FilesInStore(TrialFiles):
 
     def _send(self, number: int, directory: Path, names: Sequence[str]) -> None:
         for name in names:
-            file, sent = directory / name, directory / f".{name}.sent"
-            if file.is_file() and _written(file) > _written(sent):
+            file = directory / name
+            if file.is_file() and _written(file) > _written(_note_of(file)):
                 self._remote(number).send(file)
-                os.utime(_touched(sent), ns=(_written(file), _written(file)))
+                _note_as_sent(file)
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,12 @@ def _written(file: Path) -> int:
     return file.stat().st_mtime_ns if file.is_file() else 0
 
 
-def _touched(file: Path) -> Path:
-    file.touch()
-    return file
+def _note_of(file: Path) -> Path:
+    """A file as old as what the store has."""
+    return file.with_name(f".{file.name}.sent")
+
+
+def _note_as_sent(file: Path) -> None:
+    note = _note_of(file)
+    note.touch()
+    os.utime(note, ns=(_written(file), _written(file)))

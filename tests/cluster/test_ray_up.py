@@ -17,6 +17,7 @@ from tests.cluster.hosts import HOME, ROOT, wait_until
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin")
 LAUNCHER = {"RAY_UP_enable_autoscaler_v2": "0", "RAY_TMPDIR": "/mnt/ray"}
 RAY = str(Path(sys.executable).with_name("ray"))
+AT_HOME = f"unset RAY_AUTH_MODE && cd {ROOT}"  # as in a user's shell
 NAME, DATA = "sweep", "/mnt/data"
 
 pytestmark = [
@@ -49,7 +50,8 @@ SETUP = f"""
     sed 's#:/root:#:{HOME}:#' /etc/passwd > /mnt/passwd
     mount --bind /mnt/passwd /etc/passwd
     mkdir -p {HOME}/.ssh {HOME}/mhray /run/sshd
-    echo 'PATH="$HOME/.local/bin:$PATH"' > {HOME}/.profile
+    rm -r {HOME}/.ray
+    echo 'PATH="$HOME/mhray/.venv/bin:$HOME/.local/bin:$PATH"' > {HOME}/.profile
     cp "$KEY.pub" {HOME}/.ssh/authorized_keys
     ln -s {Path(sys.prefix)} {HOME}/mhray/.venv
     ssh-keygen -q -t ed25519 -N '' -f /mnt/host_key
@@ -86,12 +88,18 @@ def test_ray_up_starts_all_hosts_a_sweep_uses_them_and_ray_down_ends_them(
     study["resources"]["per_worker"] = {"cpus": os.cpu_count()}
     (storage / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
 
+    laptop.run("rm", f"{HOME}/.ray/auth_token")
+    ray(laptop, "get-auth-token", "--generate")
     ray(laptop, "up", "-y", "--no-config-cache", file)
     wait_until(lambda: nodes(laptop, file) == 3, 900)
     variables = "PYTHONPATH=. RAY_AUTH_MODE=token"
     sweep = f".venv/bin/python -m mhray.sweep {storage}/study.yaml"
     ray(laptop, "exec", file, f"cd ~/mhray && {variables} {sweep}")
     submit(laptop, file, f"cd {HOME}/mhray && PYTHONPATH=. {sweep}")
+    script = tmp_path / "own.py"
+    script.write_text(SCRIPT.format(storage=storage))
+    ray(laptop, "submit", file, script)
+    experiments = seen_in_mlflow(laptop, file)
     ray(laptop, "down", "-y", file)
     # The workers notice after a minute that the head has gone.
     wait_until(lambda: not any(runs_ray(machine) for machine in machines), 300)
@@ -101,13 +109,22 @@ def test_ray_up_starts_all_hosts_a_sweep_uses_them_and_ray_down_ends_them(
     fetched = re.findall(r"data: (\S+) fetched", laptop.said())
     # One at least: a trial may have ended before the next one's process is there.
     assert fetched
-    # The job finds the study where the first command left it.
-    assert "all 3 trials have ended; this is their result" in laptop.said()
+    # The job, and the script, find the study where the first command left it.
+    assert laptop.said().count("all 3 trials have ended; this is their result") == 2
+    assert NAME in experiments
     figures(nodes=3, fetched=fetched)
 
 
+SCRIPT = """
+import sys
+from mhray.sweep import main
+
+sys.exit(main(["{storage}/study.yaml"]))
+"""
+
+
 def ray(laptop, *words):
-    command = f"cd {ROOT} && exec {RAY} " + '"$@"'
+    command = f"{AT_HOME} && exec {RAY} " + '"$@"'
     laptop.run("sh", "-c", command, "ray", *words, **LAUNCHER)
 
 
@@ -118,13 +135,37 @@ def runs_ray(machine):
 
 def submit(laptop, file, command):
     """Hand the head a command as a job, through a port that ssh forwards."""
-    tunnel = f"cd {ROOT} && exec {RAY} dashboard --no-config-cache {file}"
+    tunnel = f"{AT_HOME} && exec {RAY} dashboard --no-config-cache {file}"
     forwarding = laptop.start("sh", "-c", tunnel, **LAUNCHER)
     is_open = "import socket; socket.create_connection(('127.0.0.1', 8265))"
     wait_until(lambda: laptop.start(sys.executable, "-c", is_open).wait() == 0, 300)
     address = "--address=http://127.0.0.1:8265"
-    laptop.run(RAY, "job", "submit", address, "--", "sh", "-c", command)
+    words = ("job", "submit", address, "--", "sh", "-c", command)
+    laptop.run(RAY, *words, RAY_AUTH_MODE="token")
     forwarding.terminate()
+
+
+def seen_in_mlflow(laptop, file):
+    """The experiments that MLflow shows here, through a port that a shell on the head forwards."""
+    typed = (
+        "cd ~/mhray && .venv/bin/mlflow ui --backend-store-uri sqlite:////mnt/mlflow.db --port 5000"
+    )
+    attached = (
+        f"{AT_HOME} && (echo '{typed}'; sleep infinity) | {RAY} attach {file} --port-forward 5000"
+    )
+    shell = laptop.start("script", "-qec", attached, "/dev/null", **LAUNCHER)
+    before = len(laptop.said())
+    wait_until(lambda: laptop.start(sys.executable, "-c", ASK).wait() == 0, 300)
+    shell.terminate()
+    return laptop.said()[before:]
+
+
+ASK = """
+import urllib.request
+
+url = "http://127.0.0.1:5000/api/2.0/mlflow/experiments/search?max_results=9"
+print(urllib.request.urlopen(url).read().decode())
+"""
 
 
 def status(laptop, file):

@@ -126,6 +126,18 @@ def test_a_best_epoch_that_is_in_a_store_already_is_not_sent_again(tmp_path):
     assert (tmp_path / "store" / "0" / "best.ckpt").read_text() == "epoch 1"
 
 
+def test_what_a_trial_goes_on_from_is_not_sent_again(tmp_path):
+    files = FilesInStore(str(tmp_path / "driver"), f"file://{tmp_path}/store")
+    train(files, 0)
+    sent = (tmp_path / "store" / "0" / "last.ckpt").stat().st_ino
+    with files.at_hand(0) as directory:
+        files.keep(0, directory)
+        assert (tmp_path / "store" / "0" / "last.ckpt").stat().st_ino == sent
+        (directory / "last.ckpt").write_text("epoch 1")
+        files.keep(0, directory)
+    assert (tmp_path / "store" / "0" / "last.ckpt").read_text() == "epoch 1"
+
+
 def test_checkpoints_in_a_store_are_dropped_there(tmp_path):
     files = FilesInStore(str(tmp_path / "driver"), f"file://{tmp_path}/store")
     train(files, 0)
