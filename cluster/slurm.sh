@@ -30,7 +30,8 @@ export RAY_AUTH_MODE=token              # of ~/.ray/auth_token, which `ray` make
 export RAY_TMPDIR="/tmp/mhray-$SLURM_JOB_ID"
 export XDG_CACHE_HOME="$RAY_TMPDIR/cache"  # the data of each node, on its own disk
 export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0  # nothing trains any more when Ray is ended
-test -f ~/.ray/auth_token || (umask 077 && ray get-auth-token --generate > /dev/null)
+test -f ~/.ray/auth_token || (umask 077 && ray get-auth-token --generate &> /dev/null) \
+  || refuse "$HOME/.ray/auth_token, which keeps Ray's token, cannot be written; let it be, or write 64 hexadecimal digits into it"
 
 # Ray, on each node. What it says is in a file of its own.
 on_each_node='

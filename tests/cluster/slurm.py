@@ -14,7 +14,7 @@ from tests.cluster.hosts import HOME, ROOT, Host, Network, wait_until
 
 PLACES = "/usr/sbin:/usr/bin"
 PROGRAMS = {name: shutil.which(name, path=PLACES) for name in ("slurmctld", "slurmd", "munged")}
-MUNGE = "/mnt/munge"
+MUNGE, DATA = "/mnt/munge", "/mnt/data"
 GOES_ON = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING"}
 START_SECONDS = 300.0
 
@@ -85,9 +85,16 @@ class Slurm:
         return Job(self, number, self.checkout / f"slurm-{number}.out")
 
 
-def slurm(hosts: Network, directory: Path, *names: str) -> Slurm:
-    """Start one on new hosts; each has a GPU, or a file that SLURM takes for one."""
+def slurm(hosts: Network, directory: Path, data: Path, *names: str) -> Slurm:
+    """Start one on new hosts; each has a GPU, or a file that SLURM takes for one.
+
+    Args:
+        directory: which they share.
+        data: of which the first gets a copy, at ``DATA``.
+        names: of the hosts.
+    """
     nodes = tuple(hosts.add(name) for name in names)
+    nodes[0].run("cp", "-r", str(data), DATA)
     made = Slurm(nodes, _configured(directory, nodes), _checkout(directory / "checkout"))
     (directory / "home").mkdir()
     key = directory / "munge.key"

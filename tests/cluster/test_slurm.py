@@ -18,10 +18,10 @@ from tests.chaos.checks import (
 from tests.chaos.records import journal_in
 from tests.chaos.sweeps import Shape, study_of
 from tests.cluster.hosts import wait_until
-from tests.cluster.slurm import PROGRAMS, slurm
+from tests.cluster.slurm import DATA, PROGRAMS, slurm
 
 LONG = 900.0  # seconds; only a test that has failed already waits so long
-NAME, DATA = "sweep", "/mnt/data"
+NAME = "sweep"
 SCRIPT = "cluster/slurm.sh"
 MISSING = [name for name, path in PROGRAMS.items() if not path]
 
@@ -35,9 +35,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def played(hosts, tmp_path):
-    """A SLURM of two nodes."""
-    return slurm(hosts, tmp_path, "one", "two")
+def played(hosts, tmp_path, small_data):
+    """A SLURM of two nodes, of which the first alone has the data."""
+    return slurm(hosts, tmp_path, small_data, "one", "two")
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,8 @@ class Sweep:
         return [problem for check in checks for problem in check(seen)]
 
 
-def sweep_on(played, directory, data, shape, *options):
-    """A small sweep, of whose nodes the first alone has the data."""
-    played.nodes[0].run("cp", "-r", str(data), DATA)
+def sweep_in(directory, shape, *options):
+    """A small sweep that no job has run yet."""
     storage = directory / NAME
     storage.mkdir()
     study = study_of(NAME, shape, Path(DATA), storage / "studies", "sqlite:////mnt/mlflow.db")
@@ -78,10 +77,10 @@ def sweep_on(played, directory, data, shape, *options):
 
 
 def test_a_sweep_uses_all_nodes_of_its_job_and_leaves_none_of_its_files_on_them(
-    played, small_data, tmp_path, figures
+    played, tmp_path, figures
 ):
     begun = time.monotonic()
-    sweep = sweep_on(played, tmp_path, small_data, Shape(4, 2), "--gpus-per-node=1")
+    sweep = sweep_in(tmp_path, Shape(4, 2), "--gpus-per-node=1")
     job = played.submit(*sweep.words)
     assert job.end(LONG) == "0:0"
     assert sweep.problems() == []
@@ -107,9 +106,9 @@ def is_cancelled(job):
 
 @pytest.mark.parametrize("ends", [time_is_nearly_over, time_is_over, is_cancelled])
 def test_a_job_that_is_ended_says_how_to_go_on_and_the_next_one_loses_nothing(
-    ends, played, small_data, tmp_path, figures
+    ends, played, tmp_path, figures
 ):
-    sweep = sweep_on(played, tmp_path, small_data, Shape(3, 60))
+    sweep = sweep_in(tmp_path, Shape(3, 60))
     job = played.submit(*sweep.words)
     wait_until(lambda: any(told.best_by_epoch for told in sweep.told()), LONG)
     ends(job)
@@ -126,9 +125,9 @@ def test_a_job_that_is_ended_says_how_to_go_on_and_the_next_one_loses_nothing(
     figures(ended_by=ends.__name__, state=job.fact("JobState"), took_s=round(took, 1))
 
 
-def test_two_nodes_train_one_model_together(played, small_data, tmp_path, figures):
+def test_two_nodes_train_one_model_together(played, tmp_path, figures):
     begun = time.monotonic()
-    sweep = sweep_on(played, tmp_path, small_data, Shape(2, 2, workers=2), "--cpus-per-task=1")
+    sweep = sweep_in(tmp_path, Shape(2, 2, workers=2), "--cpus-per-task=1")
     job = played.submit(*sweep.words)
     assert job.end(LONG) == "0:0"
     assert sweep.problems() == []
@@ -150,18 +149,16 @@ def test_wrong_use_ends_with_what_to_write_instead(played, tmp_path):
     assert "runs in no job of SLURM's; write: sbatch cluster/slurm.sh STUDY.yaml" in said
 
 
-def test_a_storage_that_one_node_alone_sees_is_refused(played, small_data, tmp_path):
-    sweep = sweep_on(played, tmp_path, small_data, Shape(2, 2))
+def test_a_storage_that_one_node_alone_sees_is_refused(played, tmp_path):
+    sweep = sweep_in(tmp_path, Shape(2, 2))
     job = played.submit(*sweep.words, "storage=/mnt/own")
     assert job.end(LONG) == "2:0"
     assert "write a storage on a disk that every node mounts" in job.said()
     assert sweep.told() == []
 
 
-def test_a_node_on_which_ray_does_not_start_ends_the_job_with_what_ray_said(
-    played, small_data, tmp_path
-):
-    sweep = sweep_on(played, tmp_path, small_data, Shape(2, 2))
+def test_a_node_on_which_ray_does_not_start_ends_the_job_with_what_ray_said(played, tmp_path):
+    sweep = sweep_in(tmp_path, Shape(2, 2))
     played.nodes[1].run("mount", "-t", "tmpfs", "-o", "ro", "none", "/tmp")
     job = played.submit(*sweep.words)
     assert job.end(LONG) == "2:0"
