@@ -71,6 +71,8 @@ def sweep_in(directory, shape, *options):
     storage = directory / NAME
     storage.mkdir()
     study = study_of(NAME, shape, Path(DATA), storage / "studies", "sqlite:////mnt/mlflow.db")
+    # As many as a node has: no two workers of a model fit on one.
+    study["resources"]["per_worker"] = {"cpus": shape.workers}
     (storage / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
     words = ("--nodes=2", "--gpus-per-node=0", *options, SCRIPT, str(storage / "study.yaml"))
     return Sweep(storage, shape, words)
@@ -85,7 +87,6 @@ def test_a_sweep_uses_all_nodes_of_its_job_and_leaves_none_of_its_files_on_them(
     assert job.end(LONG) == "0:0"
     assert sweep.problems() == []
     assert "(4 cores, 2 GPUs; from RAY_ADDRESS)" in job.said().splitlines()[0]
-    assert re.findall(r"data: (\S+) fetched", job.said()) == ["10.77.0.2"]
     assert "raylet" not in job.said()
     left = [node.answer("sh", "-c", "ls -d /tmp/mhray-*")[1] for node in played.nodes]
     assert all("No such file" in answer for answer in left)
@@ -110,7 +111,7 @@ def test_a_job_that_is_ended_says_how_to_go_on_and_the_next_one_loses_nothing(
 ):
     sweep = sweep_in(tmp_path, Shape(3, 60))
     job = played.submit(*sweep.words)
-    wait_until(lambda: any(told.best_by_epoch for told in sweep.told()), LONG)
+    wait_until(lambda: re.search(r"^trial \d epoch", job.said(), re.MULTILINE), LONG)
     ends(job)
     wait_until(lambda: " CANCELLED AT " in job.said(), LONG)
     begun = time.monotonic()
@@ -127,7 +128,7 @@ def test_a_job_that_is_ended_says_how_to_go_on_and_the_next_one_loses_nothing(
 
 def test_two_nodes_train_one_model_together(played, tmp_path, figures):
     begun = time.monotonic()
-    sweep = sweep_in(tmp_path, Shape(2, 2, workers=2), "--cpus-per-task=1")
+    sweep = sweep_in(tmp_path, Shape(2, 2, workers=2))
     job = played.submit(*sweep.words)
     assert job.end(LONG) == "0:0"
     assert sweep.problems() == []
