@@ -19,11 +19,12 @@ refuse() {
 }
 
 [[ -n ${SLURM_JOB_ID:-} ]] || refuse "runs in no job of SLURM's; write: sbatch cluster/slurm.sh STUDY.yaml storage=DIRECTORY"
-(($# > 0)) || refuse "no study is named; write: sbatch cluster/slurm.sh configs/sweep_weights.yaml storage=DIRECTORY"
+(($# > 0)) \
+  || refuse "no study is named; write: sbatch cluster/slurm.sh configs/sweep_weights.yaml storage=DIRECTORY"
 export PATH="$PWD/.venv/bin:$PATH"
 # Names will not do: to a Debian its own one means its loopback.
 head=$(python -c 'import mhray, ray; print(ray.util.get_node_ip_address())') \
-  || refuse "$PWD has no mhray for $(command -v python || echo 'python, which is not there'); start it in a checkout after make install"
+  || refuse "$PWD has no .venv with mhray and Ray in it; start it in a checkout, after make install"
 export HEAD="$head" PORT=$((20000 + SLURM_JOB_ID % 10000))
 export RAY_ADDRESS="$HEAD:$PORT"
 export RAY_AUTH_MODE=token              # of ~/.ray/auth_token, which `ray` makes; all nodes see your home
@@ -31,7 +32,7 @@ export RAY_TMPDIR="/tmp/mhray-$SLURM_JOB_ID"
 export XDG_CACHE_HOME="$RAY_TMPDIR/cache"  # the data of each node, on its own disk
 export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0  # nothing trains any more when Ray is ended
 test -f ~/.ray/auth_token || (umask 077 && ray get-auth-token --generate &> /dev/null) \
-  || refuse "$HOME/.ray/auth_token, which keeps Ray's token, cannot be written; let it be, or write 64 hexadecimal digits into it"
+  || refuse "$HOME/.ray/auth_token, which keeps Ray's token, cannot be made; write 64 hexadecimal digits into it"
 
 # Ray, on each node. What it says is in a file of its own.
 on_each_node='

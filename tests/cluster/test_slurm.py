@@ -140,7 +140,7 @@ def test_wrong_use_ends_with_what_to_write_instead(played, tmp_path):
     here = f"--output={played.checkout}/slurm-%j.out"
     for words, message in {
         (SCRIPT,): "no study is named; write: sbatch cluster/slurm.sh configs/sweep_weights.yaml",
-        (f"--chdir={tmp_path}", here, SCRIPT, "x.yaml"): f"{tmp_path} has no mhray for ",
+        (f"--chdir={tmp_path}", here, SCRIPT, "x.yaml"): f"{tmp_path} has no .venv with mhray",
     }.items():
         job = played.submit("--nodes=1", "--gpus-per-node=0", *words)
         assert job.end(LONG) == "2:0"
