@@ -95,7 +95,7 @@ chaos-plain: $(INSTALLED) ## the same kills on a plain Ray Tune script with Tune
 soak: $(INSTALLED) ## 500 trials that do next to nothing in one sweep; does the driver grow? (TRIALS=500)
 	$(BIN)/python -m tests.chaos.soak --trials $(TRIALS) --results benchmarks/soak.jsonl
 
-cluster-test: $(INSTALLED) ## play several hosts on this machine, kill, cut off and add some (as root; 15 minutes)
+cluster-test: $(INSTALLED) ## play several hosts on this machine, kill, cut off and add some (as root; half an hour)
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/cluster --figures benchmarks/cluster.jsonl $(ARGS)
 
 scaling: $(INSTALLED) ## measure what scheduling loses beside Ray Tune alone, on 1, 2 and 4 simulated nodes

@@ -3,6 +3,7 @@
 import copy
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ from ray.autoscaler._private.kuberay.autoscaling_config import (
     _derive_autoscaling_config_from_ray_cr,
 )
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.scripts import scripts
 from ray.scripts.scripts import start
 
 from mhray.training.project import PACKAGE
@@ -81,8 +83,10 @@ def test_kubernetes_starts_ray_with_options_that_it_has():
 
 def test_slurm_is_given_a_script_that_bash_and_ray_read():
     subprocess.run(["bash", "-n", SLURM], check=True)
-    text = SLURM.read_text().partition("symmetric-run")[2]
-    assert_known(set(re.findall(r"--[a-z-]+(?= )", text)) - {"--min-nodes"})
+    begun = SLURM.read_text().partition("\n  where=(")[2].partition("code=")[0]
+    assert_known(set(re.findall(r"--[a-z-]+(?= )", begun)))
+    awaited = re.search(r'grep -c "(.+?)"', SLURM.read_text())[1]
+    assert Path(scripts.__file__).read_text().count(f'"{awaited}.') == 2
 
 
 @pytest.mark.parametrize("path", [*FILES, KUBERAY, SLURM], ids=lambda path: path.name)

@@ -85,6 +85,19 @@ class Host:
                 f"{self.name}: {' '.join(command)} gave {process.returncode}\n{said}"
             )
 
+    def answer(self, *command: str, **environment: str) -> tuple[int, str]:
+        """The exit code of a command, and what it prints, errors included."""
+        done = subprocess.run(
+            [*self._inside, *command],
+            env={**_environment(), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
     def start(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start a command in it; what it says goes into its log."""
         with self._log.open("ab") as log:
