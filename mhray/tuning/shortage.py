@@ -104,8 +104,7 @@ class _Kind:
             on_one = f"no node has more than {shown(self.most)}"
             why = there if self.most == self.available else on_one
             message = f"{shown(each)} {self.noun} can never be given, since {why}"
-            remedy = f"write {shown(self.most).replace(' ', '')} or less"
-            yield ("resources", "per_worker", self.key), f"{message}; {remedy}"
+            yield ("resources", "per_worker", self.key), f"{message}; {self._remedy()}"
         elif each * workers > self.available:
             message = f"{workers} workers need {shown(each * workers)} {self.noun}, but {there}"
             location = ("resources", "workers_per_trial")
@@ -115,6 +114,11 @@ class _Kind:
             message = f"{parallel} trials need {needed} {self.noun}, but {there}"
             fitting = int(self.available / (each * workers))
             yield ("resources", "parallel_trials"), f"{message}; write {fitting} or less, or auto"
+
+    def _remedy(self) -> str:
+        if self.most:
+            return f"write {self._shown(self.most).replace(' ', '')} or less"
+        return "write 0" if self.key == "gpus" else "add a node to the cluster that has some"
 
     def _shown(self, amount: float) -> str:
         return as_size(amount) if self.key == "memory" else f"{amount:g}"

@@ -70,6 +70,23 @@ def test_what_no_node_of_a_cluster_can_give_is_named(resources, key, message):
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("asked", "cores", "message"),
+    [
+        (
+            {"cpus": 1.0},
+            0,
+            "1 CPUs can never be given, since there are 0; add a node to the cluster ",
+        ),
+        ({"gpus": 1.0}, 2, "1 GPUs can never be given, since there are 0; write 0"),
+    ],
+)
+def test_a_cluster_that_has_none_of_it_yet_is_told_from_a_wish_too_large(asked, cores, message):
+    head = Capacity.of_nodes([Node(cores, 0, 2**30)], "a cluster", "found")
+    [(_, told)] = missing_resources(Resources.model_validate({"per_worker": asked}), head)
+    assert told.startswith(message)
+
+
 def test_memory_of_which_nobody_knows_is_never_too_little():
     brought = Capacity.of_nodes([Node(4, 0)], "a cluster", "found")
     asked = Resources.model_validate({"per_worker": {"memory": "9GiB"}})
