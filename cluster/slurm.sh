@@ -57,15 +57,18 @@ until (($(grep -c "Ray runtime started" "$log") == SLURM_NNODES)); do
   sleep 1
 done
 
-# The sweep, on the first. It is told when the time is nearly over, while Ray still runs.
+# The sweep, on the first. It is told when the time is nearly over, while Ray still runs. Where both are ended at once it may hang
+# in Ray's code and say no word until SLURM kills everything; all that it has finished is in its journal by then.
+sweep= last=
+trap 'last=${last:-$((SECONDS + 29))}; [[ -z $sweep ]] || kill -TERM "$sweep"' TERM
 python -m mhray.sweep "$@" &
 sweep=$!
-trap 'kill -TERM "$sweep"' TERM
+while kill -0 "$sweep" 2> /dev/null; do
+  [[ -z $last ]] || ((SECONDS < last)) || kill -KILL "$sweep"
+  sleep 0.5
+done
 code=0
 wait "$sweep" || code=$?
-while kill -0 "$sweep" 2> /dev/null; do
-  code=0
-  wait "$sweep" || code=$?
-done
+[[ -z $last || $code == [024] ]] || code=3
 ((code != 3)) || echo "or, in a job again: sbatch cluster/slurm.sh ${*@Q}" >&2
 exit "$code"
