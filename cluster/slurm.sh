@@ -60,12 +60,12 @@ done
 # The sweep, on the first. It is told when the time is nearly over, while Ray still runs. Where both are ended at once it may hang
 # in Ray's code and say no word until SLURM kills everything; all that it has finished is in its journal by then.
 sweep= last=
-trap 'last=${last:-$((SECONDS + 29))}; [[ -z $sweep ]] || kill -TERM "$sweep"' TERM
+trap 'last=${last:-$((SECONDS + 29))}; [[ -z $sweep ]] || kill -TERM "$sweep" 2> /dev/null || true' TERM
 python -m mhray.sweep "$@" &
 sweep=$!
 while kill -0 "$sweep" 2> /dev/null; do
-  [[ -z $last ]] || ((SECONDS < last)) || kill -KILL "$sweep"
-  sleep 0.5
+  [[ -z $last ]] || ((SECONDS < last)) || kill -KILL "$sweep" 2> /dev/null || true
+  sleep 0.5 || true                     # scancel's signal is for all processes
 done
 code=0
 wait "$sweep" || code=$?

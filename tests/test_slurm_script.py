@@ -1,5 +1,7 @@
 """``cluster/slurm.sh`` with a sweep and a SLURM in its place that only say how they end."""
 
+import os
+import signal
 import subprocess
 
 import pytest
@@ -29,9 +31,14 @@ def job(tmp_path):
             (places / name).chmod(0o755)
         command = ["bash", "slurm.sh", "study.yaml", "budget.trials=3"]
         variables = {**JOB, "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-        pipe = subprocess.PIPE
         return subprocess.Popen(
-            command, cwd=tmp_path, env=variables, stdout=pipe, stderr=pipe, text=True
+            command,
+            cwd=tmp_path,
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
 
     return start
@@ -46,18 +53,19 @@ def test_a_job_ends_with_the_exit_code_of_its_sweep(job, code):
 
 
 @pytest.mark.parametrize(
-    ("told", "code"),
+    ("ends", "told", "code"),
     [
-        ("trap 'exit 3' TERM", 3),
-        ("trap 'exit 1' TERM", 3),  # Ray's own, if it was ended as well
-        ("trap '' TERM", 3),
-        ("trap 'exit 0' TERM", 0),
+        (os.kill, "trap 'exit 3' TERM", 3),
+        (os.killpg, "trap 'exit 3' TERM", 3),  # as scancel does
+        (os.killpg, "trap 'exit 1' TERM", 3),  # Ray's own, if it was ended as well
+        (os.kill, "trap '' TERM", 3),
+        (os.kill, "trap 'exit 0' TERM", 0),
     ],
 )
-def test_a_job_that_is_ended_says_how_to_go_on_however_its_sweep_ends(job, told, code):
+def test_a_job_that_is_ended_says_how_to_go_on_however_its_sweep_ends(job, ends, told, code):
     running = job(f"{told}; echo begun; {LOOPS}")
     assert running.stdout.readline() == "begun\n"
-    running.terminate()
+    ends(running.pid, signal.SIGTERM)
     _, said = running.communicate()
     assert running.returncode == code
     assert said.endswith(GO_ON) == (code == 3)
