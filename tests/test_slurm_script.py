@@ -17,8 +17,8 @@ RAY = "echo Ray runtime started; while kill -0 $PPID; do sleep 0.1; done"
 
 @pytest.fixture
 def job(tmp_path):
-    """Starts a job whose sweep is a program of bash's, which is given one second to end."""
-    (tmp_path / "slurm.sh").write_text(SCRIPT.replace("SECONDS + 29", "SECONDS + 1"))
+    """Starts a job whose sweep is a program of bash's, which is given five seconds to end."""
+    (tmp_path / "slurm.sh").write_text(SCRIPT.replace("SECONDS + 29", "SECONDS + 5"))
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").touch()
     places = tmp_path / ".venv" / "bin"
