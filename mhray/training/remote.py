@@ -120,18 +120,12 @@ class RemoteDirectory:
     def move(self, target: "RemoteDirectory") -> None:
         """Have all that is in it, and below it, in another directory of the same store.
 
-        Copied whole before anything is deleted: called again, it finishes what was cut off.
+        Nothing is deleted before it is copied: called again, it finishes what was cut off.
         """
-        with _reaching(target.uri):
-            files, path = _opened(self.uri)
-            _, new_path = _opened(target.uri)
-            found = files.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
-            for info in found:
-                if info.type == FileType.File:
-                    place = f"{new_path}{info.path.removeprefix(path)}"
-                    if files.type_name not in WITHOUT_DIRECTORIES:
-                        files.create_dir(place.rpartition("/")[0])
-                    files.copy_file(info.path, place)
+        for name in self.names():
+            self.copy(name, target)
+        for folder in self.folders():
+            self.below(folder).move(target.below(folder))
         self.remove_all()
 
     def as_train_has_it(self) -> dict[str, Any]:

@@ -98,13 +98,13 @@ class CutOffError(Exception):
     """Raised in a test where a process would be killed."""
 
 
+def cut_off(*_):
+    raise CutOffError
+
+
 @pytest.mark.parametrize("act", ["copy", "delete", "_entries", "relocated"])
 def test_a_fresh_start_that_is_cut_off_is_finished_by_the_next_start(begun, monkeypatch, act):
     study, directory = begun
-
-    def cut_off(*_):
-        raise CutOffError
-
     with monkeypatch.context() as patch:
         patch.setattr(module, act, cut_off)
         with pytest.raises(CutOffError):
@@ -140,10 +140,6 @@ def test_what_trials_wrote_into_a_store_goes_with_the_old_study(stored):
 
 def test_files_in_a_store_whose_move_was_cut_off_are_moved_by_the_next_start(stored, monkeypatch):
     study, directory, store = stored
-
-    def cut_off(*_):
-        raise CutOffError
-
     with monkeypatch.context() as patch:
         patch.setattr(RemoteDirectory, "remove_all", cut_off)
         with pytest.raises(CutOffError):
