@@ -33,6 +33,7 @@ from mhray.training.ray_address import RunningRay
 CHUNK = 8 * 2**20  # bytes
 # Nodes that start together ask for the same chunks, and share them while they are kept.
 KEPT_CHUNKS = 32
+END_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ class Arrivals:
     def end(self) -> None:
         """Wait for none any more."""
         ray.cancel(self._next)
-        ray.wait([self._next])
+        # Not for ever: its process, or Ray itself, may be gone.
+        ray.wait([self._next], timeout=END_SECONDS)
 
 
 @contextmanager

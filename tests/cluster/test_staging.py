@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster
@@ -75,6 +76,10 @@ def source_of(arrivals):
     return arrivals._source
 
 
+def is_source(process):
+    return process.name().startswith("ray::Source")
+
+
 def test_the_trials_of_a_node_fetch_once_what_it_lacks(other_node, small_data):
     with shared_data(small_data, CLUSTER) as arrivals:
         places = ray.get([on(other_node, small_data, source_of(arrivals)) for _ in range(4)])
@@ -118,6 +123,12 @@ def test_the_process_that_hands_out_data_may_be_ended(other_node, foreign, tmp_p
         assert data_at_this_node(data) == data
     assert fingerprint(place) == fingerprint(data)
     assert arrival.fetched > 0
+
+
+def test_one_that_hangs_holds_up_no_end(other_node, small_data):
+    with shared_data(small_data, CLUSTER):
+        started = (process for process in psutil.process_iter(["name"]) if is_source(process))
+        next(started).suspend()
 
 
 def test_a_part_that_is_lost_with_that_process_is_asked_for_again(other_node, foreign):

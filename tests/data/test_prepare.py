@@ -162,13 +162,11 @@ def wait_for_reader(process, pipe):
 def test_a_command_that_is_stopped_leaves_nothing(tmp_path):
     os.mkfifo(tmp_path / "archive")
     words = ["-m", "mhray.data.prepare", "cifar100", "new", "--archive", "archive"]
-    with (
-        subprocess.Popen(
-            [sys.executable, *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
-        ) as process,
-        wait_for_reader(process, tmp_path / "archive"),
-    ):
-        process.terminate()
+    command = [sys.executable, *words]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        # The pipe is closed after it: a signal in the last instant before a read ends none.
+        with wait_for_reader(process, tmp_path / "archive"):
+            process.terminate()
         assert process.wait() == 3
         assert process.stderr.read() == "stopped; nothing is half-written\n"
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
