@@ -2,18 +2,18 @@
 
 When a machine has little memory left, Ray ends the process that takes the most. What was asked of
 it then fails with an error of a kind that Tune (2.60) does not know, and for which it ends the
-whole sweep. Here it is one more dead process, and its trial hears what it died of.
+whole sweep, or, while the process starts, says nothing to its trial. Here it is one more dead
+process, and its trial hears what it died of.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import MethodType
 from typing import Any, ClassVar
 
-from ray.actor import ActorHandle
-from ray.air.execution._internal import RayActorManager
+from ray.air.execution._internal import RayActorManager, TrackedActor
 from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.exceptions import OutOfMemoryError, RayActorError
-from ray.tune import Callback
 from ray.tune.execution import tune_controller
 from ray.tune.experiment import Trial
 from typing_extensions import override
@@ -28,7 +28,7 @@ WORD = (
 )
 
 
-class LostToMemory(Callback):
+class LostToMemory:
     """Notes in a trial's directory that Ray has ended its process for the memory that it took.
 
     Args:
@@ -38,7 +38,6 @@ class LostToMemory(Callback):
     def __init__(self, files: TrialFiles, guard: Guard) -> None:
         self._files = files
         self._guard = guard
-        self._trials: list[Trial] = []
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -52,36 +51,38 @@ class LostToMemory(Callback):
         finally:
             tunes_own["RayActorManager"] = RayActorManager
 
-    @override
-    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        self._trials = trials
-
-    def _note(self, actor: ActorHandle[Any], text: str) -> None:
+    def _note(self, trial: Trial, text: str) -> None:
         with self._guard:
-            for trial in self._trials:
-                if trial.temporary_state.ray_actor is actor:
-                    number = trial.config["number"]
-                    directory = self._files.directory(number)
-                    directory.mkdir(parents=True, exist_ok=True)
-                    Failure(NoMemory.__name__, WORD, "", f"{WORD}\n\n{text}").write(directory)
-                    self._files.tell(number)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
+            number = trial.config["number"]
+            directory = self._files.directory(number)
+            directory.mkdir(parents=True, exist_ok=True)
+            # The last line is what lists of trials show, as it is that of a traceback.
+            Failure(NoMemory.__name__, WORD, "", f"{text}\n\n{WORD}").write(directory)
+            self._files.tell(number)
 
 
 class _Manager(RayActorManager):
     """Tune's own, for which a process that was ended for its memory is a dead one."""
 
-    tell: ClassVar[Callable[[ActorHandle[Any], str], None]]
+    tell: ClassVar[Callable[[Trial, str], None]]
+
+    @override
+    def _actor_start_failed(self, tracked_actor: TrackedActor, exception: Exception) -> None:
+        super()._actor_start_failed(tracked_actor, self._told(tracked_actor, exception))
 
     @override
     def _actor_task_failed(
         self, tracked_actor_task: TrackedActorTask, exception: Exception
     ) -> None:
-        if isinstance(exception, OutOfMemoryError):
-            tracked = tracked_actor_task._tracked_actor  # noqa: SLF001  as Tune's own does
-            actor, _ = self._live_actors_to_ray_actors_resources[tracked]
-            type(self).tell(actor, str(exception))
-            exception = RayActorError(error_msg=str(exception))
-        super()._actor_task_failed(tracked_actor_task, exception)
+        tracked_actor = tracked_actor_task._tracked_actor  # noqa: SLF001  as Tune's own does
+        super()._actor_task_failed(tracked_actor_task, self._told(tracked_actor, exception))
+
+    def _told(self, tracked_actor: TrackedActor, exception: Exception) -> Exception:
+        if not isinstance(exception, OutOfMemoryError):
+            return exception
+        # Tune's controller hears of errors, but of those of a process that it no longer needs.
+        heard_by = tracked_actor._on_error  # noqa: SLF001
+        if isinstance(heard_by, MethodType):
+            controller: Any = heard_by.__self__
+            type(self).tell(controller._actor_to_trial[tracked_actor], str(exception))  # noqa: SLF001
+        return RayActorError(error_msg=str(exception))

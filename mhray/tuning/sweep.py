@@ -172,7 +172,6 @@ def run_errand(
             callbacks=[
                 retries,
                 StartsAndRetries(journal, files, everyone, progress, guard),
-                memory,
                 HeldGpus(plan.limits),
                 EndWithoutRay(guard),
                 TellArrivals(plan.arrivals, progress.console, guard),
