@@ -30,6 +30,7 @@ from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.cluster import capacity
 from mhray.tuning.grid import seed_of
 from mhray.tuning.left_out import variants
+from mhray.tuning.page.wording import counted
 from mhray.tuning.places import directory_of, refuse_unreachable
 from mhray.tuning.quoting import print_quote
 from mhray.tuning.study import Study, dump_study
@@ -133,8 +134,9 @@ def print_headline(checked: CheckedStudy, console: Console) -> None:
     """What the study is, in three lines."""
     study, place = checked.study, checked.available
     heads = ", ".join(f"{head.name} ({head.num_classes} classes)" for head in checked.heads)
+    trials = counted(study.budget.trials, "trial")
     console.print(
-        f"study {study.name}: {study.budget.trials} trials, {checked.parallel_trials} at a time on "
+        f"study {study.name}: {trials}, {checked.parallel_trials} at a time on "
         f"{place.place} ({place.cpus:g} cores, {place.gpus:g} GPUs; {place.ray})",
         markup=False,
     )

@@ -15,6 +15,7 @@ from mhray.tuning.checked_study import CheckedStudy
 from mhray.tuning.journal import Journal
 from mhray.tuning.outcome import Outcome
 from mhray.tuning.page.material import material_of
+from mhray.tuning.page.wording import counted
 from mhray.tuning.page.writing import REPORT, write_report
 from mhray.tuning.recording import OUTBOX, MlflowObserver, open_recorder
 
@@ -50,7 +51,7 @@ class Rebuilding:
             mlflow.close()
         for path in self._drafts():
             path.replace(path.with_name(path.name.replace(DRAFT, OUTBOX)))
-        runs = f"{len(self.journal.trials())} trials"
+        runs = counted(len(self.journal.trials()), "trial")
         self.console.print(f"MLflow agrees with the journal: {runs}", markup=False)
 
     def _drafts(self) -> list[Path]:

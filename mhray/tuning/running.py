@@ -17,6 +17,7 @@ from mhray.tuning.gpu_probe import packed_study
 from mhray.tuning.journal import Journal
 from mhray.tuning.kept import KeptCheckpoints
 from mhray.tuning.limits import Limits
+from mhray.tuning.page.wording import counted
 from mhray.tuning.places import files_of, meeting_place
 from mhray.tuning.progress import Progress
 from mhray.tuning.quote import Quote
@@ -155,5 +156,5 @@ def _what_ended(limits: Limits, journal: Journal) -> str:
     """The limit that ended the sweep, and what becomes of the trials that it left."""
     standing = len(journal.orphans())
     left = f"; a larger one goes on with {standing} more that stand" if standing else ""
-    ended = len(journal.ended())
-    return f"{limits.came_too_short()} is used up after {ended} trials{left}; this is their result"
+    ended = counted(len(journal.ended()), "trial")
+    return f"{limits.came_too_short()} is used up after {ended}{left}; this is their result"

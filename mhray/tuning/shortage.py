@@ -7,6 +7,7 @@ from math import isinf
 from mhray.training.sizes import as_size
 from mhray.tuning.candidates import range_of_runs
 from mhray.tuning.capacity import Capacity
+from mhray.tuning.page.wording import counted
 from mhray.tuning.places import CHECKPOINTS, CONFIRMATION, directory_of, is_in_store
 from mhray.tuning.study import Resources, Study
 from mhray.tuning.world import FreeBytes
@@ -52,7 +53,7 @@ def missing_room(
     if needed > (free := free_bytes(directory)):
         fewer = "fewer trials" if trials >= study.budget.trials else "a smaller keep_checkpoints"
         message = (
-            f"the checkpoints of {trials} trials take {as_size(needed)} in "
+            f"the checkpoints of {counted(trials, 'trial')} take {as_size(needed)} in "
             f"{study.storage}, where {as_size(free)} are free; write a storage with more room, or "
             f"{fewer}"
         )
