@@ -1,6 +1,7 @@
 """The Optuna study in which a journal writes: where it is, and what trials in it are told."""
 
 import sqlite3
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,7 +14,12 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import (
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from mhray.errors import StorageError, did_you_mean, full_disk, without_password
 from mhray.tuning.copying import finish_replacing
@@ -23,6 +29,7 @@ DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
 FAILURES = (SQLAlchemyError, StorageInternalError, OSError)
 # As SQLite and the system say it, the latter through a server too.
 FULL = ("disk is full", "No space left on device")
+BUILDING_TRIES, BUILDING_PAUSE = 50, 0.1
 # What Optuna raises for a missing driver, another program's tables, and rubbish in a file.
 NO_JOURNAL = (
     ImportError,
@@ -157,10 +164,24 @@ def _storage_at(where: str) -> BaseStorage:
     if where.startswith("journal-file:"):
         return JournalStorage(JournalFileBackend(where.removeprefix("journal-file:")))
     _refuse_damaged(where)
-    storage = RDBStorage(where)
+    storage = _database_at(where)
     # Optuna never closes its connections, of which Python 3.13 warns.
     weakref.finalize(storage, storage.engine.dispose)
     return storage
+
+
+def _database_at(where: str) -> RDBStorage:
+    """Optuna's tables at a URL, which several programs may make at the same time."""
+    for _ in range(BUILDING_TRIES):
+        try:
+            return RDBStorage(where)
+        except (IntegrityError, OperationalError, ProgrammingError) as error:
+            # Optuna looks for each table, then makes it; what another has made meanwhile is there.
+            is_there = isinstance(error, IntegrityError) or "already exists" in str(error)
+            if not is_there:
+                raise
+            time.sleep(BUILDING_PAUSE)
+    return RDBStorage(where)
 
 
 def _refuse_damaged(where: str) -> None:

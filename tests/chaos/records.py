@@ -1,12 +1,15 @@
 """What Optuna's storage and MLflow say of a sweep, read through their own public interfaces."""
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import optuna
+from optuna.storages import RDBStorage
 
 # Wall time and what comes of it: equal runs differ in it.
 CLOCKS = ("epoch_seconds", "train/images_per_second", "duration_seconds")
@@ -48,13 +51,28 @@ class Recorded:
 def journal_in(directory: Path) -> list[Told]:
     """All trials of the study, by number."""
     path = directory / "studies" / directory.name / "journal.db"
+    if not _holds_study(path, directory.name):
+        return []
+    storage = RDBStorage(f"sqlite:///{path}")
+    study = optuna.load_study(study_name=directory.name, storage=storage)
+    trials = [_told(trial) for trial in study.get_trials(deepcopy=False)]
+    storage.remove_session()
+    storage.engine.dispose()
+    return trials
+
+
+def _holds_study(path: Path, name: str) -> bool:
+    """Whether a file is a whole journal yet; Optuna, asked too early, would make it one itself."""
     if not path.is_file():
-        return []
-    try:
-        study = optuna.load_study(study_name=directory.name, storage=f"sqlite:///{path}")
-    except KeyError:
-        return []
-    return [_told(trial) for trial in study.get_trials(deepcopy=False)]
+        return False
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as file:
+        try:
+            found = file.execute(
+                "SELECT 1 FROM alembic_version, studies WHERE study_name = ?", [name]
+            )
+            return found.fetchone() is not None
+        except sqlite3.OperationalError:
+            return False
 
 
 def _told(trial: optuna.trial.FrozenTrial) -> Told:

@@ -3,6 +3,8 @@
 import gc
 import os
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from optuna.exceptions import StorageInternalError
@@ -44,6 +46,18 @@ def test_a_damaged_journal_is_refused_and_left_as_it_is(a_study, journal_file, d
     assert str(error.value).startswith(f"journal: sqlite:///{journal_file} cannot be opened (")
     assert str(error.value).endswith("or move the broken file away")
     assert journal_file.read_bytes() == damaged
+
+
+def test_sweeps_that_start_at_once_share_one_fresh_journal(tmp_path):
+    together = Barrier(4)
+
+    def open_together(number):
+        together.wait()
+        return open_storage(f"sqlite:///{tmp_path}/journal-{number}.db").get_all_studies()
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(5):
+            assert list(pool.map(open_together, [number] * 4)) == [[]] * 4
 
 
 def test_a_storage_that_nobody_holds_lets_go_of_its_file(tmp_path):
