@@ -188,9 +188,8 @@ class Confirming:
 
     def _what_comes(self, confirm: Confirm, runs: Confirmations) -> str:
         names = ", ".join(self._state(runs).race.going_on)
-        return (
-            f"confirmation: {names}, each with {confirm.seeds} to {confirm.max_seeds} fresh seeds"
-        )
+        most = f" to {confirm.max_seeds}" if confirm.max_seeds > confirm.seeds else ""
+        return f"confirmation: {names}, each with {confirm.seeds}{most} fresh seeds"
 
 
 def _what_ended(limits: Limits) -> str:
