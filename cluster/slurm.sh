@@ -18,6 +18,12 @@ refuse() {
   exit 2
 }
 
+# Whether a process of this script's runs. To kill -0 a number is enough, and another process may have it by now.
+runs() {
+  local stat
+  read -r stat 2> /dev/null < "/proc/$1/stat" && [[ $stat == *") "[!ZX]" $$ "* ]]
+}
+
 [[ -n ${SLURM_JOB_ID:-} ]] || refuse "runs in no job of SLURM's; write: sbatch cluster/slurm.sh STUDY.yaml storage=DIRECTORY"
 (($# > 0)) \
   || refuse "no study is named; write: sbatch cluster/slurm.sh configs/sweep_weights.yaml storage=DIRECTORY"
@@ -50,7 +56,7 @@ log="slurm-$SLURM_JOB_ID-ray.txt"
 srun --label --kill-on-bad-exit=1 --cpu-bind=none bash -c "$on_each_node" > "$log" 2>&1 &
 ray=$!
 until (($(grep -c "Ray runtime started" "$log") == SLURM_NNODES)); do
-  if ((SECONDS > 600)) || ! kill -0 "$ray" 2> /dev/null; then
+  if ((SECONDS > 600)) || ! runs "$ray"; then
     tail -n 20 "$log" >&2
     refuse "Ray did not start on all $SLURM_NNODES nodes ($SLURM_JOB_NODELIST); $PWD/$log has all it said"
   fi
@@ -63,7 +69,7 @@ sweep= last=
 trap 'last=${last:-$((SECONDS + 29))}; [[ -z $sweep ]] || kill -TERM "$sweep" 2> /dev/null || true' TERM
 python -m mhray.sweep "$@" &
 sweep=$!
-while kill -0 "$sweep" 2> /dev/null; do
+while runs "$sweep"; do
   [[ -z $last ]] || ((SECONDS < last)) || kill -KILL "$sweep" 2> /dev/null || true
   sleep 0.5 || true                     # scancel's signal is for all processes
 done

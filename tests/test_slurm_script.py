@@ -1,6 +1,7 @@
 """``cluster/slurm.sh`` with a sweep and a SLURM in its place that only say how they end."""
 
 import os
+import re
 import signal
 import subprocess
 
@@ -12,7 +13,8 @@ SCRIPT = (PACKAGE.parent / "cluster" / "slurm.sh").read_text()
 JOB = {"SLURM_JOB_ID": "7", "SLURM_NNODES": "1", "SLURM_JOB_NODELIST": "one"}
 GO_ON = "or, in a job again: sbatch cluster/slurm.sh 'study.yaml' 'budget.trials=3'\n"
 LOOPS = "while :; do sleep 0.1; done"
-RAY = "echo Ray runtime started; while kill -0 $PPID; do sleep 0.1; done"
+RAY = 'echo Ray runtime started; while grep -qx "PPid:\t$PPID" /proc/$$/status; do sleep 0.1; done'
+RUNS = re.search(r"^runs\(\) \{\n.*?^\}\n", SCRIPT, re.MULTILINE | re.DOTALL)[0]
 
 
 @pytest.fixture
@@ -42,6 +44,12 @@ def job(tmp_path):
         )
 
     return start
+
+
+def test_a_process_that_has_the_number_of_the_sweep_by_now_is_not_the_sweep():
+    """``kill -0`` took it for that, and waited for its end."""
+    script = f"{RUNS} sleep 60 & runs $! && ! runs {os.getpid()} && kill $!; wait $!; ! runs $!"
+    assert subprocess.run(["bash", "-c", script], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("code", [0, 2, 3])
