@@ -20,6 +20,7 @@ from sqlalchemy.exc import (
     ProgrammingError,
     SQLAlchemyError,
 )
+from sqlalchemy.pool import NullPool
 
 from mhray.errors import StorageError, did_you_mean, full_disk, without_password
 from mhray.tuning.copying import finish_replacing
@@ -164,24 +165,27 @@ def _storage_at(where: str) -> BaseStorage:
     if where.startswith("journal-file:"):
         return JournalStorage(JournalFileBackend(where.removeprefix("journal-file:")))
     _refuse_damaged(where)
-    storage = _database_at(where)
+    _build(where)
+    storage = RDBStorage(where)
     # Optuna never closes its connections, of which Python 3.13 warns.
     weakref.finalize(storage, storage.engine.dispose)
     return storage
 
 
-def _database_at(where: str) -> RDBStorage:
-    """Optuna's tables at a URL, which several programs may make at the same time."""
-    for _ in range(BUILDING_TRIES):
+def _build(where: str) -> None:
+    """Make Optuna's tables at a URL, which several programs may do at the same time."""
+    for attempt in range(1, BUILDING_TRIES + 1):
         try:
-            return RDBStorage(where)
+            # What fails in the middle leaves no connection open, as one of a pool would be.
+            RDBStorage(where, engine_kwargs={"poolclass": NullPool})
         except (IntegrityError, OperationalError, ProgrammingError) as error:
             # Optuna looks for each table, then makes it; what another has made meanwhile is there.
             is_there = isinstance(error, IntegrityError) or "already exists" in str(error)
-            if not is_there:
+            if attempt == BUILDING_TRIES or not is_there:
                 raise
             time.sleep(BUILDING_PAUSE)
-    return RDBStorage(where)
+        else:
+            return
 
 
 def _refuse_damaged(where: str) -> None:
