@@ -66,7 +66,7 @@ done
 # The sweep, on the first. It is told when the time is nearly over, while Ray still runs. Where both are ended at once it may hang
 # in Ray's code and say no word until SLURM kills everything; all that it has finished is in its journal by then.
 sweep= last=
-trap 'last=${last:-$((SECONDS + 29))}; [[ -z $sweep ]] || kill -TERM "$sweep" 2> /dev/null || true' TERM
+trap 'last=${last:-$((SECONDS + 29))}; ! runs "$sweep" || kill -TERM "$sweep" 2> /dev/null || true' TERM
 python -m mhray.sweep "$@" &
 sweep=$!
 while runs "$sweep"; do
